@@ -1,0 +1,137 @@
+#include "base/xmalloc.h"
+#include "parser/parts.h"
+
+static const char SHAPE[] =
+    "Write CREATE JOB name [PROPERTIES (...)] ON STREAMING [COMMENT '...'] DO "
+    "INSERT INTO table SELECT ... FROM S3(...).";
+
+void create_fini(struct stmt_create *create)
+{
+    free(create->name);
+    free(create->comment);
+    parse_props_fini(&create->props);
+    stmt_insert_fini(&create->insert);
+    *create = (struct stmt_create){0};
+}
+
+/*
+ * A CREATE JOB that we cannot read may still be one for the FE: it is when ON SCHEDULE comes first.
+ * What follows DO is a statement of its own and not looked at.
+ */
+static bool is_scheduled(const struct parse *p)
+{
+    struct lex lex = lex_of(p->lex.text);
+    struct tok before = {0};
+    for (struct tok t = lex_next(&lex); t.kind != TOK_END && t.kind != TOK_ERROR;
+         before = t, t = lex_next(&lex)) {
+        if (!tok_is_word(&before, "ON")) {
+            continue;
+        }
+        if (tok_is_word(&t, "SCHEDULE") || tok_is_word(&t, "STREAMING")) {
+            return tok_is_word(&t, "SCHEDULE");
+        }
+    }
+    return false;
+}
+
+static bool parse_if_not_exists(struct parse *p, struct stmt_create *ret)
+{
+    if (!parse_take_word(p, "IF")) {
+        return true;
+    }
+    ret->if_not_exists = true;
+    return parse_expect_word(p, "NOT", SHAPE) && parse_expect_word(p, "EXISTS", SHAPE);
+}
+
+static bool parse_job_name(struct parse *p, struct stmt_create *ret)
+{
+    struct parse_path path = {0};
+    struct tok name = p->tok;
+    struct tok after = lex_peek(&p->lex);
+    /* PROPERTIES is a legal name, but here it shows that the name was forgotten. */
+    bool is_forgotten = tok_is_word(&name, "PROPERTIES") && tok_is_op(&after, "(");
+    if (is_forgotten) {
+        return parse_mismatch(p, "a job name", SHAPE);
+    }
+    if (name.kind == TOK_QUOTED && name.text.n == 2) {
+        return parse_fail(p, &name, "Give the job a name.", "Job name can not be empty");
+    }
+    bool is_ok = parse_path(p, "a job name", SHAPE, &path);
+    if (is_ok) {
+        ret->name = take_ptr(path.parts[path.n - 1]);
+    }
+    parse_path_fini(&path);
+    return is_ok;
+}
+
+static bool parse_comment(struct parse *p, struct stmt_create *ret)
+{
+    if (ret->comment != NULL) {
+        return parse_fail(p, &p->tok, "Give one COMMENT.", "COMMENT is given twice");
+    }
+    parse_next(p);
+    return parse_string(p, "the comment", "Write COMMENT 'text'.", &ret->comment);
+}
+
+/* PROPERTIES and COMMENT in any order; both may stand before and after ON STREAMING. */
+static bool parse_options(struct parse *p, struct stmt_create *ret)
+{
+    for (;;) {
+        if (parse_is_word(p, "COMMENT")) {
+            if (!parse_comment(p, ret)) {
+                return false;
+            }
+        } else if (parse_take_word(p, "PROPERTIES")) {
+            if (!parse_props(p, 0, &ret->props)) {
+                return false;
+            }
+        } else {
+            return true;
+        }
+    }
+}
+
+static bool parse_head(struct parse *p, struct stmt_create *ret)
+{
+    if (!parse_if_not_exists(p, ret) || !parse_job_name(p, ret) || !parse_options(p, ret)) {
+        return false;
+    }
+    if (!parse_take_word(p, "ON")) {
+        return parse_mismatch(p, "{'PROPERTIES', 'COMMENT', 'ON'}", SHAPE);
+    }
+    return parse_take_word(p, "STREAMING") || parse_mismatch(p, "{'STREAMING', 'SCHEDULE'}", SHAPE);
+}
+
+static enum stmt_verdict parse_body(struct parse *p, struct stmt_create *ret)
+{
+    if (!parse_options(p, ret)) {
+        return STMT_BAD;
+    }
+    if (parse_is_word(p, "FROM")) {
+        return STMT_FOREIGN; /* FROM source (...) TO DATABASE db: the FE's own */
+    }
+    if (!parse_take_word(p, "DO")) {
+        (void)parse_mismatch(p, "{'PROPERTIES', 'COMMENT', 'DO'}", SHAPE); /* fills err */
+        return STMT_BAD;
+    }
+    return insert_parse(p, &ret->insert) ? STMT_OURS : STMT_BAD;
+}
+
+enum stmt_verdict create_parse(struct parse *p, struct stmt_create *ret)
+{
+    struct stmt_create create = {0};
+    enum stmt_verdict verdict = STMT_BAD;
+    parse_next(p);
+    parse_next(p); /* behind CREATE JOB */
+    if (parse_head(p, &create)) {
+        verdict = parse_body(p, &create);
+    } else if (is_scheduled(p)) {
+        verdict = STMT_FOREIGN;
+    }
+    if (verdict == STMT_OURS) {
+        *ret = create;
+    } else {
+        create_fini(&create);
+    }
+    return verdict;
+}

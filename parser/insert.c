@@ -1,0 +1,267 @@
+#include <ctype.h>
+
+#include "base/xmalloc.h"
+#include "parser/parts.h"
+#include "parser/query.h"
+
+static const char SHAPE[] =
+    "A streaming job runs INSERT INTO [db.]table [(columns)] SELECT ... FROM "
+    "one table function such as S3(...).";
+
+void stmt_insert_fini(struct stmt_insert *insert)
+{
+    free(insert->catalog);
+    free(insert->db);
+    free(insert->table);
+    free(insert->tvf);
+    parse_props_fini(&insert->tvf_props);
+    *insert = (struct stmt_insert){0};
+}
+
+/* Reads a query from its first token to the end of the statement, looking for the one source. */
+
+static bool take_source(struct parse *p, const struct query_table *table, size_t base,
+                        struct stmt_insert *ret)
+{
+    size_t n = 0;
+    if (ret->tvf != NULL) {
+        return parse_fail(p, &table->first,
+                          "Keep one table function and load from the others in jobs of their own.",
+                          "Only support one source in insert streaming job");
+    }
+    if (table->n_parts > 1) {
+        return parse_fail(p, &table->first, SHAPE, "A table function has no database before it");
+    }
+    ret->tvf = tok_unquote(&table->name, &n);
+    for (char *c = ret->tvf; *c != '\0'; c++) {
+        *c = (char)tolower((unsigned char)*c);
+    }
+    return parse_props(p, base, &ret->tvf_props);
+}
+
+/* One token of a query, or a whole table function. */
+static bool take_query_token(struct parse *p, struct query *q, size_t base, struct stmt_insert *ret)
+{
+    struct query_table table;
+    enum query_step step = p->tok.kind == TOK_ERROR ? QUERY_UNBALANCED : query_feed(q, &p->tok);
+    if (step == QUERY_PLAIN) {
+        parse_next(p);
+        return true;
+    }
+    if (step != QUERY_TABLE) {
+        return query_fail(p, step);
+    }
+    query_table(q, p, &table);
+    return !table.is_function || take_source(p, &table, base, ret);
+}
+
+static bool parse_query(struct parse *p, size_t base, struct stmt_insert *ret)
+{
+    static const char *const STARTS[] = {"SELECT", "WITH", "VALUES", NULL};
+    struct query q;
+    struct tok first = p->tok;
+    if (!tok_is_one_of(&first, STARTS) && !tok_is_op(&first, "(")) {
+        return parse_mismatch(p, "{'SELECT', 'WITH', '('}", SHAPE);
+    }
+    query_init(&q);
+    while (p->tok.kind != TOK_END) {
+        if (!take_query_token(p, &q, base, ret)) {
+            return false;
+        }
+    }
+    enum query_step step = query_end(&q);
+    if (step != QUERY_PLAIN) {
+        return query_fail(p, step);
+    }
+    if (ret->tvf == NULL) {
+        return parse_fail(p, &first, SHAPE,
+                          "The query of an insert streaming job reads no table function");
+    }
+    return true;
+}
+
+/* WITH x AS (...), y AS (...) before INSERT; may hold the source. */
+static bool parse_ctes(struct parse *p, size_t base, struct stmt_insert *ret)
+{
+    struct query q;
+    query_init(&q);
+    while (!(q.depth == 0 && q.frames[0].cte == QUERY_CTE_END && !parse_is_op(p, ","))) {
+        if (p->tok.kind == TOK_END) {
+            return parse_mismatch(p, "'INSERT'", SHAPE);
+        }
+        if (!take_query_token(p, &q, base, ret)) {
+            return false;
+        }
+        if (q.depth == 0 && q.frames[0].cte == QUERY_CTE_NONE) {
+            return parse_mismatch(p, "'INSERT'", SHAPE);
+        }
+    }
+    return true;
+}
+
+/* The head: table, partitions, label, columns, hints, in Doris's order. */
+
+static bool parse_target(struct parse *p, struct stmt_insert *ret)
+{
+    struct parse_path path = {0};
+    bool is_ok = parse_path(p, "a table name", SHAPE, &path);
+    if (is_ok) {
+        char **slots[] = {&ret->table, &ret->db, &ret->catalog};
+        for (size_t i = 0; i < path.n; i++) {
+            *slots[i] = take_ptr(path.parts[path.n - 1 - i]);
+        }
+    }
+    parse_path_fini(&path);
+    return is_ok;
+}
+
+/* (a, b), [a, b]: names between the token in hand and `close`. */
+static bool skip_names(struct parse *p, const char *close)
+{
+    do {
+        parse_next(p);
+        if (!tok_is_name(&p->tok) || parse_is_reserved(&p->tok)) {
+            return parse_mismatch(p, "a name", "List names separated by commas.");
+        }
+        parse_next(p);
+    } while (parse_is_op(p, ","));
+    return parse_expect_op(p, close, "List names separated by commas.");
+}
+
+static bool skip_partitions(struct parse *p)
+{
+    static const char ADVICE[] = "Write PARTITION (p1, p2) behind the table.";
+    (void)parse_take_word(p, "TEMPORARY"); /* optional */
+    if (!parse_take_word(p, "PARTITION") && !parse_take_word(p, "PARTITIONS")) {
+        return parse_mismatch(p, "{'PARTITION', 'PARTITIONS'}", ADVICE);
+    }
+    if (!parse_is_op(p, "(")) {
+        _cleanup_free_ char *name = NULL;
+        return parse_name(p, "a partition name", ADVICE, &name);
+    }
+    struct tok inside = lex_peek(&p->lex);
+    if (!tok_is_op(&inside, "*")) {
+        return skip_names(p, ")");
+    }
+    parse_next(p);
+    parse_next(p);
+    return parse_expect_op(p, ")", ADVICE);
+}
+
+/* WITH LABEL x, and not WITH label AS (SELECT ...). */
+static bool is_label(const struct parse *p)
+{
+    struct lex ahead = p->lex;
+    struct tok word = lex_next(&ahead);
+    struct tok name = lex_next(&ahead);
+    return parse_is_word(p, "WITH") && tok_is_word(&word, "LABEL") && !tok_is_word(&name, "AS") &&
+           !tok_is_op(&name, "(");
+}
+
+static bool parse_label(struct parse *p, size_t base, struct stmt_insert *ret)
+{
+    _cleanup_free_ char *label = NULL;
+    ret->label_at = p->last_end - base;
+    ret->label_end = ret->label_at;
+    if (!is_label(p)) {
+        return true;
+    }
+    ret->label_at = p->tok.at - base;
+    parse_next(p);
+    parse_next(p);
+    ret->label_end = tok_end(&p->tok) - base;
+    return parse_name(p, "a label", "Write WITH LABEL `label`; sluice puts its own in its place.",
+                      &label);
+}
+
+/* An opening parenthesis is a list of columns unless a query stands in it. */
+static bool is_columns(const struct parse *p)
+{
+    struct tok inside = lex_peek(&p->lex);
+    return parse_is_op(p, "(") && !tok_is_op(&inside, "(") && !tok_is_word(&inside, "SELECT") &&
+           !tok_is_word(&inside, "WITH") && !tok_is_word(&inside, "VALUES");
+}
+
+static bool parse_columns_and_hints(struct parse *p)
+{
+    if (is_columns(p) && !skip_names(p, ")")) {
+        return false;
+    }
+    if (is_label(p)) {
+        return parse_fail(p, &p->tok, "Write it between the table and the column list.",
+                          "mismatched input 'WITH' expecting {'SELECT', '['}: WITH LABEL is in "
+                          "the wrong place");
+    }
+    return !parse_is_op(p, "[") || skip_names(p, "]");
+}
+
+static bool parse_head(struct parse *p, size_t base, struct stmt_insert *ret)
+{
+    if (!parse_target(p, ret)) {
+        return false;
+    }
+    bool is_partition = parse_is_word(p, "PARTITION") || parse_is_word(p, "PARTITIONS") ||
+                        parse_is_word(p, "TEMPORARY");
+    if (is_partition && !skip_partitions(p)) {
+        return false;
+    }
+    return parse_label(p, base, ret) && parse_columns_and_hints(p);
+}
+
+/* Doris's words, which come before any look at the query. */
+static bool fail_not_insert(struct parse *p)
+{
+    if (p->tok.kind == TOK_ERROR || p->tok.kind == TOK_END) {
+        return parse_mismatch(p, "'INSERT'", SHAPE);
+    }
+    return parse_fail(p, &p->tok, SHAPE, "Only support insert command, not '%s'",
+                      parse_show(&p->tok).text);
+}
+
+static bool parse_insert_into(struct parse *p)
+{
+    if (!parse_is_word(p, "INSERT")) {
+        return fail_not_insert(p);
+    }
+    parse_next(p);
+    if (parse_is_word(p, "OVERWRITE")) {
+        return parse_fail(p, &p->tok,
+                          "It would replace the rows of earlier tasks: use INSERT INTO.",
+                          "Only support insert command, not INSERT OVERWRITE");
+    }
+    return parse_expect_word(p, "INTO", SHAPE);
+}
+
+bool insert_parse(struct parse *p, struct stmt_insert *ret)
+{
+    size_t base = p->tok.at;
+    if (parse_is_word(p, "WITH") && !parse_ctes(p, base, ret)) {
+        return false;
+    }
+    if (!parse_insert_into(p) || !parse_head(p, base, ret) || !parse_query(p, base, ret)) {
+        return false;
+    }
+    ret->text = (struct span){p->lex.text.p + base, p->last_end - base};
+    return true;
+}
+
+bool stmt_parse_insert(struct span text, struct stmt_insert *ret, struct err *err)
+{
+    struct lex lex = lex_of(text);
+    struct span statement = {text.n > 0 ? text.p : "", 0};
+    struct span second = {0};
+    struct stmt_insert insert = {0};
+    (void)lex_statement(&lex, &statement); /* an empty one gets the parser's error */
+    struct parse p = parse_of(text.n > 0 ? text : statement, statement, err);
+    bool is_ok = insert_parse(&p, &insert);
+    if (is_ok && lex_statement(&lex, &second)) {
+        is_ok = err_say(err, "errCode = 2, detailMessage = a job runs one INSERT, and another "
+                             "statement follows it. Make it a job of its own.");
+    }
+    if (!is_ok) {
+        stmt_insert_fini(&insert);
+        return false;
+    }
+    *ret = insert;
+    return true;
+}
