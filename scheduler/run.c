@@ -1,0 +1,323 @@
+#include <assert.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/xmalloc.h"
+#include "scheduler/run.h"
+
+struct runner {
+    struct run_pool *pool; /* borrowed */
+    size_t index;
+    struct event_base *base;
+    struct msgq *queue;
+    pthread_t thread;
+    bool is_started;
+    bool is_busy; /* the scheduler's thread only */
+};
+
+struct run_pool {
+    struct runner *runners;
+    size_t n_runners;
+    struct msgq *done; /* borrowed */
+    /* Waiting for a thread, in order; the scheduler's thread only. */
+    struct run *first;
+    struct run *last;
+    size_t n_busy;
+};
+
+/* Tells a runner to leave its loop. */
+enum { MSG_RUN, MSG_QUIT };
+
+struct job_body *job_body_create(struct job_spec *spec, const struct source_ops *ops,
+                                 struct source *source)
+{
+    struct job_body *b = xcalloc(1, sizeof(*b));
+    *b = (struct job_body){.n_refs = 1, .spec = spec, .ops = ops, .source = source};
+    return b;
+}
+
+struct job_body *job_body_ref(struct job_body *b)
+{
+    b->n_refs++;
+    return b;
+}
+
+void job_body_unref(struct job_body *b)
+{
+    if (b == NULL || --b->n_refs > 0) {
+        return;
+    }
+    b->ops->destroy(b->source);
+    job_spec_destroy(b->spec);
+    free(b);
+}
+
+static void destroy_message(struct msg *m)
+{
+    run_destroy((struct run *)m);
+}
+
+struct run *run_create(enum run_kind kind, struct job_body *body, const struct sink_ops *sink_ops,
+                       struct sink *sink)
+{
+    struct run *run = xcalloc(1, sizeof(*run));
+    run->m.type = MSG_RUN;
+    run->m.destroy = destroy_message;
+    run->kind = kind;
+    run->body = job_body_ref(body);
+    run->sink_ops = sink_ops;
+    run->sink = sink;
+    cancel_init(&run->cancel);
+    return run;
+}
+
+void run_destroy(struct run *run)
+{
+    if (run == NULL) {
+        return;
+    }
+    cancel_fini(&run->cancel);
+    job_body_unref(run->body);
+    free(run->offset);
+    free(run->range);
+    free(run->label);
+    free(run->db);
+    plan_fini(&run->plan);
+    load_report_fini(&run->load);
+    label_report_fini(&run->label_report);
+    free(run);
+}
+
+/* The order in which a user wants to hear of mistakes: source, then FE, then the two together. */
+static bool check(struct run *run, int64_t deadline_us)
+{
+    const struct job_body *b = run->body;
+    struct fe_traits traits = {0};
+    bool is_empty = false;
+    _cleanup_free_ char *sql = NULL;
+
+    if (!b->ops->check(b->source, deadline_us, &run->cancel, &is_empty, &run->err) ||
+        !run->sink_ops->check(run->sink, b->spec, NULL, deadline_us, &run->cancel, &traits,
+                              &run->err)) {
+        return false;
+    }
+    if (is_empty) {
+        return true;
+    }
+    enum plan_result result = b->ops->plan(b->source, run->offset, &traits, deadline_us,
+                                           &run->cancel, &run->plan, &run->err);
+    if (result != PLAN_RANGE) {
+        return result != PLAN_FAIL;
+    }
+    sql = b->ops->rewrite(b->source, run->plan.range, NULL, &run->err);
+    return sql != NULL && run->sink_ops->check(run->sink, b->spec, sql, deadline_us, &run->cancel,
+                                               &traits, &run->err);
+}
+
+static enum plan_result plan(struct run *run, int64_t deadline_us)
+{
+    const struct job_body *b = run->body;
+    struct fe_traits traits = {0};
+    run->is_ok = run->sink_ops->traits(run->sink, deadline_us, &run->cancel, &traits, &run->err);
+    if (!run->is_ok) {
+        return PLAN_FAIL;
+    }
+    return b->ops->plan(b->source, run->offset, &traits, deadline_us, &run->cancel, &run->plan,
+                        &run->err);
+}
+
+static enum load_result load(struct run *run, int64_t deadline_us)
+{
+    const struct job_body *b = run->body;
+    _cleanup_free_ char *sql = b->ops->rewrite(b->source, run->range, run->label, &run->err);
+    if (sql == NULL) {
+        return LOAD_REFUSED; /* by ourselves, and it would be again: a failure of the task */
+    }
+    struct load_request request = {
+        .spec = b->spec,
+        .label = run->label,
+        .sql = sql,
+        .timeout_s = run->statement_timeout_s,
+        .deadline_us = deadline_us,
+        .cancel = &run->cancel,
+    };
+    return run->sink_ops->load(run->sink, &request, &run->load, &run->err);
+}
+
+void run_work(struct run *run)
+{
+    int64_t deadline_us = clock_mono_us() + run->timeout_ms * 1000;
+    run->start_ms = clock_wall_ms();
+    switch (run->kind) {
+    case RUN_CHECK: run->is_ok = check(run, deadline_us); return;
+    case RUN_PLAN: run->plan_result = plan(run, deadline_us); return;
+    case RUN_LOAD: run->load_result = load(run, deadline_us); return;
+    case RUN_ASK:
+        run->label_state = run->sink_ops->label(run->sink, run->db, run->label, deadline_us,
+                                                &run->cancel, &run->label_report, &run->err);
+        return;
+    case RUN_FENCE:
+        run->is_ok = run->sink_ops->fence(run->sink, run->db, run->label, deadline_us, &run->cancel,
+                                          &run->err);
+        return;
+    }
+}
+
+static void on_message(struct msg *m, void *arg)
+{
+    struct runner *r = arg;
+    if (m->type == MSG_QUIT) {
+        m->destroy(m);
+        (void)event_base_loopbreak(r->base); /* only fails without a base */
+        return;
+    }
+    run_work((struct run *)m);
+    /* After the scheduler has gone the queue is closed and destroys the run. */
+    (void)msgq_send(r->pool->done, m);
+}
+
+static void *runner_main(void *arg)
+{
+    struct runner *r = arg;
+    (void)event_base_loop(r->base, EVLOOP_NO_EXIT_ON_EMPTY); /* ends by MSG_QUIT */
+    return NULL;
+}
+
+static bool start_runner(struct run_pool *pool, size_t index, struct err *err)
+{
+    struct runner *r = &pool->runners[index];
+    r->pool = pool;
+    r->index = index;
+    r->base = event_base_new();
+    if (r->base == NULL) {
+        return err_say(err, "cannot create an event loop for runner %zu", index);
+    }
+    r->queue = msgq_create(r->base, on_message, r, err);
+    if (r->queue == NULL) {
+        return false;
+    }
+    int rc = pthread_create(&r->thread, NULL, runner_main, r);
+    if (rc != 0) {
+        return err_errno(err, rc, "cannot start runner thread %zu of scheduler.runners", index);
+    }
+    r->is_started = true;
+    return true;
+}
+
+struct run_pool *run_pool_create(size_t n_threads, struct msgq *done, struct err *err)
+{
+    struct run_pool *pool = xcalloc(1, sizeof(*pool));
+    pool->runners = xcalloc(n_threads, sizeof(*pool->runners));
+    pool->n_runners = n_threads;
+    pool->done = done;
+    for (size_t i = 0; i < n_threads; i++) {
+        if (!start_runner(pool, i, err)) {
+            run_pool_destroy(pool);
+            return NULL;
+        }
+    }
+    return pool;
+}
+
+static void destroy_quit(struct msg *m)
+{
+    free(m);
+}
+
+void run_pool_destroy(struct run_pool *pool)
+{
+    if (pool == NULL) {
+        return;
+    }
+    assert(pool->first == NULL);
+    for (size_t i = 0; i < pool->n_runners; i++) {
+        struct runner *r = &pool->runners[i];
+        if (r->is_started) {
+            struct msg *quit = xcalloc(1, sizeof(*quit));
+            quit->type = MSG_QUIT;
+            quit->destroy = destroy_quit;
+            (void)msgq_send(r->queue, quit); /* open until it is destroyed below */
+            pthread_join(r->thread, NULL);
+        }
+        msgq_destroy(r->queue);
+        if (r->base != NULL) {
+            event_base_free(r->base);
+        }
+    }
+    free(pool->runners);
+    free(pool);
+}
+
+static void give(struct runner *r, struct run *run)
+{
+    assert(!r->is_busy);
+    r->is_busy = true;
+    run->runner = r->index;
+    (void)msgq_send(r->queue, &run->m); /* open until it is destroyed */
+}
+
+static struct runner *idle_runner(struct run_pool *pool)
+{
+    for (size_t i = 0; i < pool->n_runners; i++) {
+        if (!pool->runners[i].is_busy) {
+            return &pool->runners[i];
+        }
+    }
+    return NULL;
+}
+
+void run_pool_submit(struct run_pool *pool, struct run *run)
+{
+    struct runner *r = idle_runner(pool);
+    pool->n_busy++;
+    if (r != NULL) {
+        give(r, run);
+        return;
+    }
+    run->m.next = NULL;
+    if (pool->first == NULL) {
+        pool->first = run;
+    } else {
+        pool->last->m.next = &run->m;
+    }
+    pool->last = run;
+}
+
+static struct run *take_waiting(struct run_pool *pool)
+{
+    struct run *run = pool->first;
+    if (run != NULL) {
+        pool->first = (struct run *)run->m.next;
+        run->m.next = NULL;
+    }
+    return run;
+}
+
+void run_pool_done(struct run_pool *pool, const struct run *run)
+{
+    struct runner *r = &pool->runners[run->runner];
+    assert(r->is_busy && pool->n_busy > 0);
+    r->is_busy = false;
+    pool->n_busy--;
+    struct run *next = take_waiting(pool);
+    if (next != NULL) {
+        give(r, next);
+    }
+}
+
+size_t run_pool_n_busy(const struct run_pool *pool)
+{
+    return pool->n_busy;
+}
+
+void run_pool_drop_waiting(struct run_pool *pool, void (*drop)(struct run *run, void *arg),
+                           void *arg)
+{
+    struct run *run = NULL;
+    while ((run = take_waiting(pool)) != NULL) {
+        pool->n_busy--;
+        drop(run, arg);
+    }
+}

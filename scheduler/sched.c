@@ -1,0 +1,369 @@
+#include <assert.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xmalloc.h"
+#include "scheduler/sched_private.h"
+
+enum { TICK_MS = 10, LONGEST_SLEEP_MS = 60 * 1000 };
+
+/* Beside runs and requests in the queue; what a message is, its destroy function tells. */
+struct stop_message {
+    struct msg m;
+    int64_t drain_ms;
+};
+
+static void destroy_request(struct msg *m)
+{
+    sched_request_destroy((struct sched_request *)m);
+}
+
+struct sched_request *sched_request_create(enum sched_op op, struct msgq *reply_to,
+                                           uint64_t session_id)
+{
+    struct sched_request *r = xcalloc(1, sizeof(*r));
+    r->call.m.destroy = destroy_request;
+    r->op = op;
+    r->reply_to = reply_to;
+    r->session_id = session_id;
+    return r;
+}
+
+void sched_request_destroy(struct sched_request *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    job_record_fini(&r->job);
+    job_spec_destroy(r->spec);
+    free(r->name);
+    snapshot_destroy(r->snapshot);
+    free(r);
+}
+
+void sched_reply(struct sched_request *r)
+{
+    (void)msgq_send(r->reply_to, &r->call.m); /* a queue that is closed destroys the request */
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static uint64_t tick_now(void)
+{
+    return (uint64_t)(clock_mono_ms() / TICK_MS);
+}
+
+static void set_wake(struct sched *s)
+{
+    /* The wheel stands where it was last advanced to; what has passed since is no wait any more. */
+    uint64_t passed = tick_now() - s->wheel.now;
+    uint64_t wait = wheel_wait(&s->wheel);
+    wait = wait > passed ? wait - passed : 0;
+    int64_t ms = wait > LONGEST_SLEEP_MS / TICK_MS ? LONGEST_SLEEP_MS : (int64_t)wait * TICK_MS;
+    struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+    (void)event_add(s->wake, &tv); /* memory was taken when the event was added first */
+}
+
+void sched_arm(struct sched *s, struct job *j, int64_t delay_ms)
+{
+    uint64_t ticks = (uint64_t)((delay_ms + TICK_MS - 1) / TICK_MS);
+    wheel_set(&s->wheel, &j->timer, tick_now() + ticks);
+    set_wake(s);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct sched *s = arg;
+    struct wheel_timer *t = NULL;
+    (void)fd;
+    (void)what;
+    wheel_advance(&s->wheel, tick_now());
+    while ((t = wheel_take(&s->wheel)) != NULL) {
+        struct job *j = (struct job *)(void *)((char *)t - offsetof(struct job, timer));
+        if (!s->is_stopping) {
+            sched_job_event(j, &(struct step_event){.kind = EV_TIMER, .wall_ms = clock_wall_ms()});
+        }
+    }
+    set_wake(s);
+}
+
+/* --- jobs ------------------------------------------------------------------------------------- */
+
+struct job *sched_find_by_name(const struct sched *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_jobs; i++) {
+        if (strcmp(s->jobs[i]->rec.name, name) == 0) {
+            return s->jobs[i];
+        }
+    }
+    return NULL;
+}
+
+void sched_add_job(struct sched *s, struct job *j)
+{
+    if (s->n_jobs == s->jobs_size) {
+        s->jobs_size = s->jobs_size > 0 ? s->jobs_size * 2 : 16;
+        s->jobs = xrealloc_array(s->jobs, s->jobs_size, sizeof(struct job *));
+    }
+    s->jobs[s->n_jobs++] = j;
+}
+
+void sched_remove_job(struct sched *s, struct job *j)
+{
+    for (size_t i = 0; i < s->n_jobs; i++) {
+        if (s->jobs[i] == j) {
+            memmove(&s->jobs[i], &s->jobs[i + 1], (s->n_jobs - i - 1) * sizeof(struct job *));
+            s->n_jobs--;
+            break;
+        }
+    }
+    sched_job_destroy(j);
+    if (s->n_recovering == 0) {
+        sched_job_release_held(s);
+    }
+}
+
+/* --- messages --------------------------------------------------------------------------------- */
+
+void sched_submit(struct sched *s, struct run *run)
+{
+    run_pool_submit(s->pool, run);
+}
+
+static void end_if_drained(struct sched *s)
+{
+    if (s->is_stopping && run_pool_n_busy(s->pool) == 0) {
+        (void)event_base_loopbreak(s->base); /* only fails without a base */
+    }
+}
+
+static void on_run_done(struct sched *s, struct run *run)
+{
+    run_pool_done(s->pool, run);
+    if (run->kind == RUN_CHECK) {
+        sched_check_done(s, run);
+    } else if (run->owner != NULL) {
+        sched_job_run_done(run->owner, run);
+    }
+    run_destroy(run);
+    end_if_drained(s);
+}
+
+static void drop_waiting(struct run *run, void *arg)
+{
+    (void)arg;
+    if (run->kind == RUN_CHECK) {
+        struct sched_request *r = run->owner;
+        (void)err_set(&r->err, ERR_SERVER_SHUTDOWN, "08S01", "Sluice is shutting down");
+        sched_reply(r);
+    } else if (run->owner != NULL) {
+        ((struct job *)run->owner)->run = NULL;
+    }
+    run_destroy(run);
+}
+
+static void on_drain_over(evutil_socket_t fd, short what, void *arg)
+{
+    struct sched *s = arg;
+    (void)fd;
+    (void)what;
+    for (size_t i = 0; i < s->n_jobs; i++) {
+        if (s->jobs[i]->run != NULL) {
+            cancel_raise(&s->jobs[i]->run->cancel);
+        }
+    }
+}
+
+static void on_stop(struct sched *s, int64_t drain_ms)
+{
+    struct timeval tv = {.tv_sec = drain_ms / 1000, .tv_usec = (drain_ms % 1000) * 1000};
+    s->is_stopping = true;
+    run_pool_drop_waiting(s->pool, drop_waiting, NULL);
+    for (size_t i = 0; i < s->n_jobs; i++) {
+        struct run *run = s->jobs[i]->run;
+        if (run != NULL && run->kind != RUN_LOAD) {
+            cancel_raise(&run->cancel); /* nothing is lost by asking or listing again */
+        }
+    }
+    (void)event_base_once(s->base, -1, EV_TIMEOUT, on_drain_over, s, &tv); /* else: no bound */
+    end_if_drained(s);
+}
+
+static void destroy_stop(struct msg *m)
+{
+    free(m);
+}
+
+static void on_message(struct msg *m, void *arg)
+{
+    struct sched *s = arg;
+    if (m->destroy == destroy_request) {
+        sched_command(s, (struct sched_request *)m);
+    } else if (m->destroy == destroy_stop) {
+        on_stop(s, ((struct stop_message *)m)->drain_ms);
+        free(m);
+    } else {
+        on_run_done(s, (struct run *)m);
+    }
+}
+
+void sched_send(struct sched *s, struct sched_request *r)
+{
+    (void)msgq_send(s->queue, &r->call.m); /* open as long as there is a scheduler */
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+const struct source_ops *sched_find_source(const struct sched *s, const char *tvf)
+{
+    for (size_t i = 0; s->options.sources[i] != NULL; i++) {
+        if (strcmp(s->options.sources[i]->tvf, tvf) == 0) {
+            return s->options.sources[i];
+        }
+    }
+    return NULL;
+}
+
+struct job_body *sched_make_body(const struct sched *s, struct job_spec *spec, struct err *err)
+{
+    const struct source_ops *ops = sched_find_source(s, spec->insert.tvf);
+    if (ops == NULL) {
+        job_spec_destroy(spec);
+        (void)err_say(err, "errCode = 2, detailMessage = Unsupported tvf type:%s",
+                      spec->insert.tvf);
+        return NULL;
+    }
+    struct source *source = ops->create(spec, err);
+    if (source == NULL) {
+        job_spec_destroy(spec);
+        return NULL;
+    }
+    return job_body_create(spec, ops, source);
+}
+
+/* A stored job that is not understood any more is kept, PAUSED, with the reason: nothing is lost. */
+static void mark_unusable(struct job *j, const struct err *err)
+{
+    j->step.state = JOB_PAUSED;
+    j->step.fail_code = FAIL_CANNOT_RESUME;
+    atomic_fetch_sub(&j->sched->counters.jobs[j->rec.state], 1);
+    atomic_fetch_add(&j->sched->counters.jobs[JOB_PAUSED], 1);
+    j->rec.state = JOB_PAUSED;
+    j->rec.fail_code = FAIL_CANNOT_RESUME;
+    free(j->rec.fail_msg);
+    j->rec.fail_msg = xasprintf("The stored statement is not understood: %s", err->msg);
+    log_error("job.unusable", "job", j->rec.name, "reason", err->msg, NULL);
+}
+
+static void load_job(const struct job_record *rec, const struct task_record *tasks, size_t n_tasks,
+                     void *arg)
+{
+    struct sched *s = arg;
+    struct err err = {0};
+    struct job_spec *spec = NULL;
+    struct job_body *body = NULL;
+    if (s->options.make_spec(rec, s->options.default_interval_s, &spec, &err)) {
+        body = sched_make_body(s, spec, &err);
+    }
+    struct job *j = sched_job_create(s, rec, body);
+    if (j->step.state == JOB_PAUSED && j->step.fail_code == FAIL_NONE) {
+        j->step.fail_code = FAIL_MANUAL_PAUSE; /* a crash between a commit and its pause */
+    }
+    if (body == NULL) {
+        mark_unusable(j, &err);
+    }
+    for (size_t i = 0; i < n_tasks; i++) {
+        sched_job_restore_task(j, &tasks[i]);
+    }
+    sched_add_job(s, j);
+}
+
+struct sched *sched_create(const struct sched_options *options, struct err *err)
+{
+    struct sched *s = xcalloc(1, sizeof(*s));
+    s->options = *options;
+    wheel_init(&s->wheel, tick_now());
+    s->base = event_base_new();
+    s->wake = s->base != NULL ? event_new(s->base, -1, 0, on_wake, s) : NULL;
+    if (s->wake == NULL) {
+        (void)err_say(err, "cannot create the scheduler's event loop");
+        sched_destroy(s);
+        return NULL;
+    }
+    s->queue = msgq_create(s->base, on_message, s, err);
+    if (s->queue == NULL || !options->store_ops->load(options->store, load_job, s, err)) {
+        sched_destroy(s);
+        return NULL;
+    }
+    log_info("sched.loaded", "jobs", LOG_FMT("%zu", s->n_jobs), "epoch",
+             LOG_FMT("%" PRId64, options->store_ops->epoch(options->store)), NULL);
+    return s;
+}
+
+const struct sched_counters *sched_counters(const struct sched *s)
+{
+    return &s->counters;
+}
+
+static void *sched_main(void *arg)
+{
+    struct sched *s = arg;
+    for (size_t i = 0; i < s->n_jobs; i++) {
+        sched_job_start(s->jobs[i]);
+    }
+    set_wake(s);
+    (void)event_base_loop(s->base, EVLOOP_NO_EXIT_ON_EMPTY); /* ends when drained */
+    return NULL;
+}
+
+bool sched_start(struct sched *s, struct err *err)
+{
+    s->pool = run_pool_create(s->options.n_runners, s->queue, err);
+    if (s->pool == NULL) {
+        return false;
+    }
+    int rc = pthread_create(&s->thread, NULL, sched_main, s);
+    if (rc != 0) {
+        return err_errno(err, rc, "cannot start the scheduler's thread");
+    }
+    s->is_started = true;
+    return true;
+}
+
+void sched_stop(struct sched *s, int64_t drain_ms)
+{
+    if (!s->is_started) {
+        return;
+    }
+    struct stop_message *stop = xcalloc(1, sizeof(*stop));
+    stop->m.destroy = destroy_stop;
+    stop->drain_ms = drain_ms;
+    (void)msgq_send(s->queue, &stop->m); /* open as long as there is a scheduler */
+    pthread_join(s->thread, NULL);
+    s->is_started = false;
+}
+
+void sched_destroy(struct sched *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    assert(!s->is_started);
+    run_pool_destroy(s->pool);
+    msgq_destroy(s->queue);
+    while (s->n_jobs > 0) {
+        sched_job_destroy(s->jobs[--s->n_jobs]);
+    }
+    free(s->jobs);
+    if (s->wake != NULL) {
+        event_free(s->wake);
+    }
+    if (s->base != NULL) {
+        event_base_free(s->base);
+    }
+    free(s);
+}

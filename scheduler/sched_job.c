@@ -1,0 +1,563 @@
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xmalloc.h"
+#include "scheduler/sched_private.h"
+
+enum {
+    PLAN_TIMEOUT_MS = 120 * 1000,
+    ASK_TIMEOUT_MS = 20 * 1000,
+    LOAD_GRACE_MS = 60 * 1000, /* the FE ends a statement by itself; we wait a little longer */
+};
+
+static void set_text(char **to, char *text)
+{
+    free(*to);
+    *to = text;
+}
+
+static void touch(struct job *j)
+{
+    job_view_unref(j->view);
+    j->view = NULL;
+}
+
+struct job *sched_job_create(struct sched *s, const struct job_record *rec, struct job_body *body)
+{
+    struct job *j = xcalloc(1, sizeof(*j));
+    j->sched = s;
+    job_record_copy(rec, &j->rec);
+    j->body = body;
+    j->step = (struct step_job){
+        .state = rec->state,
+        .fail_code = rec->fail_code,
+        .n_resumes = rec->n_resumes,
+        .max_interval_ms =
+            (body != NULL ? body->spec->max_interval_s : s->options.default_interval_s) * 1000,
+    };
+    atomic_fetch_add(&s->counters.jobs[j->rec.state], 1);
+    return j;
+}
+
+void sched_job_destroy(struct job *j)
+{
+    if (j == NULL) {
+        return;
+    }
+    wheel_unset(&j->sched->wheel, &j->timer);
+    atomic_fetch_sub(&j->sched->counters.jobs[j->rec.state], 1);
+    if (j->run != NULL) {
+        j->run->owner = NULL;
+        cancel_raise(&j->run->cancel);
+    }
+    if (j->step.is_recovering) {
+        j->sched->n_recovering--;
+    }
+    for (size_t i = 0; i < j->n_tasks; i++) {
+        task_view_unref(j->tasks[i]);
+    }
+    job_view_unref(j->view);
+    job_body_unref(j->body);
+    job_record_fini(&j->rec);
+    task_record_fini(&j->task);
+    plan_fini(&j->plan);
+    free(j->end_offset);
+    free(j->runtime_msg);
+    free(j);
+}
+
+static void keep_finished(struct job *j, const struct task_record *task)
+{
+    if (j->n_tasks == STORE_TASKS_KEPT) {
+        task_view_unref(j->tasks[0]);
+        memmove(&j->tasks[0], &j->tasks[1], (STORE_TASKS_KEPT - 1) * sizeof(struct task_view *));
+        j->n_tasks--;
+    }
+    j->tasks[j->n_tasks++] = task_view_create(task);
+}
+
+/* --- following the machine -------------------------------------------------------------------- */
+
+static void log_reason(const struct job *j)
+{
+    log_warn("job.paused", "job", j->rec.name, "code", fail_code_name(j->step.fail_code), "task",
+             LOG_FMT("%" PRId64, j->task.id), "reason", j->rec.fail_msg, NULL);
+}
+
+static void count_state(struct sched *s, enum job_state state, int64_t n)
+{
+    atomic_fetch_add(&s->counters.jobs[state], n);
+}
+
+/* After step(): the record follows the machine. */
+static void follow(struct job *j, enum step_reason reason)
+{
+    if (j->step.state != j->rec.state) {
+        log_debug("job.state", "job", j->rec.name, "from", job_state_name(j->rec.state), "to",
+                  job_state_name(j->step.state), "phase", step_phase_name(j->step.phase), NULL);
+    }
+    count_state(j->sched, j->rec.state, -1);
+    count_state(j->sched, j->step.state, 1);
+    j->rec.state = j->step.state;
+    j->rec.fail_code = j->step.fail_code;
+    j->rec.n_resumes = j->step.n_resumes;
+    if (reason != WHY_NONE) {
+        set_text(&j->rec.fail_msg, sched_job_reason_text(j, reason));
+        atomic_fetch_add(&j->sched->counters.in_doubt, j->step.fail_code == FAIL_IN_DOUBT);
+        log_reason(j);
+    } else if (j->step.fail_code == FAIL_NONE) {
+        set_text(&j->rec.fail_msg, NULL);
+    }
+    touch(j);
+}
+
+/* --- runs ------------------------------------------------------------------------------------- */
+
+static struct run *begin_run(struct job *j, enum run_kind kind, int64_t timeout_ms)
+{
+    const struct sched_options *o = &j->sched->options;
+    assert(j->run == NULL && j->body != NULL);
+    struct run *run = run_create(kind, j->body, o->sink_ops, o->sink);
+    run->owner = j;
+    run->timeout_ms = timeout_ms;
+    run->statement_timeout_s = o->task_timeout_s;
+    j->run = run;
+    return run;
+}
+
+static void start_plan(struct job *j)
+{
+    if (j->sched->n_recovering > 0) {
+        j->is_held = true; /* new loads push labels that are still needed out of Doris's memory */
+        return;
+    }
+    struct run *run = begin_run(j, RUN_PLAN, PLAN_TIMEOUT_MS);
+    run->offset = j->rec.offset != NULL ? xstrdup(j->rec.offset) : NULL;
+    sched_submit(j->sched, run);
+}
+
+static void start_load(struct job *j)
+{
+    int64_t timeout_ms = j->sched->options.task_timeout_s * 1000 + LOAD_GRACE_MS;
+    struct run *run = begin_run(j, RUN_LOAD, timeout_ms);
+    run->range = xstrdup(j->task.range);
+    run->label = xstrdup(j->task.label);
+    j->task.state = TASK_RUNNING;
+    j->task.start_ms = clock_wall_ms();
+    touch(j);
+    sched_submit(j->sched, run);
+}
+
+static void start_label_run(struct job *j, enum run_kind kind, int64_t task_id)
+{
+    struct run *run = begin_run(j, kind, ASK_TIMEOUT_MS);
+    run->db = xstrdup(j->rec.target_db);
+    run->label = xasprintf("%" PRId64 "_%" PRId64, j->rec.id, task_id);
+    sched_submit(j->sched, run);
+}
+
+void sched_job_release_held(struct sched *s)
+{
+    for (size_t i = 0; i < s->n_jobs && s->n_recovering == 0; i++) {
+        struct job *j = s->jobs[i];
+        if (j->is_held) {
+            j->is_held = false;
+            if (j->step.state == JOB_RUNNING) {
+                start_plan(j);
+            } else {
+                sched_job_event(j, &(struct step_event){.kind = EV_PLAN_CANCELED});
+            }
+        }
+    }
+}
+
+/* --- writes ----------------------------------------------------------------------------------- */
+
+static struct step_event stored(enum store_result result)
+{
+    struct step_event event = {.kind = EV_STORED, .wall_ms = clock_wall_ms()};
+    switch (result) {
+    case STORE_OK: event.u.stored = STORED_OK; break;
+    case STORE_STALE:
+    case STORE_DUPLICATE: event.u.stored = STORED_STALE; break;
+    case STORE_FAIL: event.u.stored = STORED_FAIL; break;
+    }
+    return event;
+}
+
+static void note_write(struct job *j, const char *what, enum store_result result)
+{
+    if (result == STORE_STALE || result == STORE_DUPLICATE) {
+        atomic_fetch_add(&j->sched->counters.stale_writes, 1);
+        log_error("store.stale", "job", j->rec.name, "write", what, "task",
+                  LOG_FMT("%" PRId64, j->task.id), NULL);
+    } else if (result == STORE_FAIL) {
+        atomic_fetch_add(&j->sched->counters.failed_writes, 1);
+        log_error("store.failed", "job", j->rec.name, "write", what, "reason", j->last_err.msg,
+                  NULL);
+    }
+}
+
+static void take_plan(struct job *j)
+{
+    struct plan *p = &j->plan;
+    task_record_fini(&j->task);
+    j->task = (struct task_record){
+        .job_id = j->rec.id,
+        .id = j->rec.last_task_id + 1,
+        .label = xasprintf("%" PRId64 "_%" PRId64, j->rec.id, j->rec.last_task_id + 1),
+        .state = TASK_PENDING,
+        .range = take_ptr(p->range),
+        .offset_after = take_ptr(p->offset_after),
+        .running_offset = take_ptr(p->running_offset),
+        .create_ms = clock_wall_ms(),
+        .stat = {.file_number = p->n_files, .file_size = p->n_bytes, .load_bytes = p->n_bytes},
+    };
+    plan_fini(p);
+}
+
+static enum store_result store_intent(struct job *j)
+{
+    const struct sched_options *o = &j->sched->options;
+    take_plan(j);
+    enum store_result result = o->store_ops->task_begin(o->store, &j->task, &j->last_err);
+    if (result == STORE_OK) {
+        j->rec.last_task_id = j->task.id;
+        j->step.task_id = j->task.id;
+        j->step.intent_ms = j->task.create_ms;
+        log_debug("task.begin", "job", j->rec.name, "label", j->task.label, NULL);
+    } else {
+        task_record_fini(&j->task);
+    }
+    return result;
+}
+
+static void add_stat(struct load_stat *to, const struct load_stat *from)
+{
+    to->scanned_rows += from->scanned_rows;
+    to->load_bytes += from->load_bytes;
+    to->file_number += from->file_number;
+    to->file_size += from->file_size;
+    to->filtered_rows += from->filtered_rows;
+}
+
+static void close_open_task(struct job *j)
+{
+    keep_finished(j, &j->task);
+    task_record_fini(&j->task);
+}
+
+static enum store_result store_commit(struct job *j)
+{
+    const struct sched_options *o = &j->sched->options;
+    j->task.state = TASK_SUCCESS;
+    j->task.finish_ms = clock_wall_ms();
+    enum store_result result =
+        o->store_ops->task_commit(o->store, &j->task, j->rec.committed_task_id, &j->last_err);
+    if (result != STORE_OK) {
+        j->task.state = TASK_RUNNING;
+        j->task.finish_ms = 0;
+        return result;
+    }
+    set_text(&j->rec.offset, xstrdup(j->task.offset_after));
+    j->rec.committed_task_id = j->task.id;
+    j->rec.n_succeeded++;
+    atomic_fetch_add(&j->sched->counters.tasks_succeeded, 1);
+    atomic_fetch_add(&j->sched->counters.rows_loaded, j->task.stat.scanned_rows);
+    j->rec.last_success_ms = j->task.finish_ms;
+    add_stat(&j->rec.stat, &j->task.stat);
+    j->step.has_witness = j->task.txn_id != NULL;
+    j->step.witness_ms = j->task.finish_ms;
+    log_info("task.success", "job", j->rec.name, "label", j->task.label, "rows",
+             LOG_FMT("%" PRId64, j->task.stat.scanned_rows), "ms",
+             LOG_FMT("%" PRId64, j->task.finish_ms - j->task.create_ms), NULL);
+    close_open_task(j);
+    return result;
+}
+
+static enum store_result store_end(struct job *j, enum task_state state)
+{
+    const struct sched_options *o = &j->sched->options;
+    struct task_end end = {
+        .state = state,
+        .error = state == TASK_CANCELED ? "task cancelled" : j->last_err.msg,
+        .first_error = j->task.first_error,
+        .tracking_url = j->task.tracking_url,
+        .finish_ms = clock_wall_ms(),
+        .job = {j->rec.state, j->rec.fail_code, j->rec.fail_msg, j->rec.n_resumes},
+    };
+    struct err err = {0};
+    enum store_result result = o->store_ops->task_end(o->store, j->rec.id, j->task.id, &end, &err);
+    if (result != STORE_OK) {
+        j->last_err = err;
+        return result;
+    }
+    j->task.state = state;
+    j->task.finish_ms = end.finish_ms;
+    set_text(&j->task.error, xstrdup(end.error));
+    atomic_fetch_add(state == TASK_FAILED ? &j->sched->counters.tasks_failed
+                                          : &j->sched->counters.tasks_canceled,
+                     1);
+    j->rec.n_failed += state == TASK_FAILED;
+    j->rec.n_canceled += state == TASK_CANCELED;
+    log_warn("task.ended", "job", j->rec.name, "label", j->task.label, "state",
+             task_state_name(state), "reason", end.error, NULL);
+    close_open_task(j);
+    return result;
+}
+
+enum store_result sched_job_write(struct job *j, const struct step_job *wanted, const char *msg,
+                                  struct err *err)
+{
+    const struct sched_options *o = &j->sched->options;
+    struct job_update update = {wanted->state, wanted->fail_code, msg, wanted->n_resumes};
+    return o->store_ops->job_update(o->store, j->rec.id, &update, err);
+}
+
+static enum store_result store_job(struct job *j)
+{
+    struct err err = {0};
+    enum store_result result = sched_job_write(j, &j->step, j->rec.fail_msg, &err);
+    if (result != STORE_OK && j->step.fail_code != FAIL_STORE) {
+        j->last_err = err; /* else the first refusal tells more than that of its own report */
+    }
+    return result;
+}
+
+/* --- actions ---------------------------------------------------------------------------------- */
+
+static bool is_write(enum step_action action)
+{
+    return action == ACT_STORE_INTENT || action == ACT_STORE_COMMIT || action == ACT_STORE_FAILED ||
+           action == ACT_STORE_CANCELED || action == ACT_STORE_JOB;
+}
+
+static enum store_result write_action(struct job *j, enum step_action action)
+{
+    switch (action) {
+    case ACT_STORE_INTENT: return store_intent(j);
+    case ACT_STORE_COMMIT: return store_commit(j);
+    case ACT_STORE_FAILED: return store_end(j, TASK_FAILED);
+    case ACT_STORE_CANCELED: return store_end(j, TASK_CANCELED);
+    case ACT_STORE_JOB: return store_job(j);
+    case ACT_NONE:
+    case ACT_PLAN:
+    case ACT_LOAD:
+    case ACT_ASK:
+    case ACT_ASK_WITNESS:
+    case ACT_FENCE:
+    case ACT_CANCEL_RUN:
+    case ACT_ARM: break;
+    }
+    assert(!"not a write");
+    return STORE_FAIL;
+}
+
+static void start_action(struct job *j, const struct step_out *out)
+{
+    if (j->sched->is_stopping && out->action != ACT_CANCEL_RUN) {
+        return; /* the next start goes on from the store */
+    }
+    switch (out->action) {
+    case ACT_PLAN: start_plan(j); break;
+    case ACT_LOAD: start_load(j); break;
+    case ACT_ASK: start_label_run(j, RUN_ASK, j->task.id); break;
+    case ACT_ASK_WITNESS: start_label_run(j, RUN_ASK, j->rec.committed_task_id); break;
+    case ACT_FENCE: start_label_run(j, RUN_FENCE, j->task.id); break;
+    case ACT_CANCEL_RUN:
+        if (j->run != NULL) {
+            cancel_raise(&j->run->cancel);
+        } else if (j->is_held) {
+            j->is_held = false;
+            sched_job_event(j, &(struct step_event){.kind = EV_PLAN_CANCELED});
+        }
+        break;
+    case ACT_ARM: sched_arm(j->sched, j, out->delay_ms); break;
+    case ACT_NONE:
+    case ACT_STORE_INTENT:
+    case ACT_STORE_COMMIT:
+    case ACT_STORE_FAILED:
+    case ACT_STORE_CANCELED:
+    case ACT_STORE_JOB: break;
+    }
+}
+
+static void count_recovery(struct job *j, bool was_recovering)
+{
+    struct sched *s = j->sched;
+    if (was_recovering && !j->step.is_recovering) {
+        s->n_recovering--;
+        log_info("job.recovered", "job", j->rec.name, "task", LOG_FMT("%" PRId64, j->task.id),
+                 "phase", step_phase_name(j->step.phase), NULL);
+        if (s->n_recovering == 0) {
+            sched_job_release_held(s);
+        }
+    } else if (!was_recovering && j->step.is_recovering) {
+        s->n_recovering++;
+    }
+}
+
+void sched_job_event(struct job *j, const struct step_event *event)
+{
+    struct step_event next = *event;
+    bool was_recovering = j->step.is_recovering;
+    struct step_out out = {0};
+    do {
+        out = step(&j->step, &next, &j->sched->options.step);
+        assert(step_check(&j->step));
+        follow(j, out.reason);
+        if (is_write(out.action)) {
+            enum store_result result = write_action(j, out.action);
+            note_write(j, step_phase_name(j->step.phase), result);
+            next = stored(result);
+        }
+    } while (is_write(out.action));
+    touch(j);
+    start_action(j, &out);
+    count_recovery(j, was_recovering);
+}
+
+/* --- results ---------------------------------------------------------------------------------- */
+
+static void note_error(struct job *j, struct run *run)
+{
+    if (err_is_set(&run->err)) {
+        j->last_err = run->err;
+    }
+}
+
+static struct step_event plan_event(struct job *j, struct run *run)
+{
+    struct step_event event = {.kind = EV_PLANNED, .u.plan = run->plan_result};
+    if (cancel_is_raised(&run->cancel)) {
+        event.kind = EV_PLAN_CANCELED;
+        return event;
+    }
+    if (!run->is_ok) {
+        event.kind = EV_NO_FE;
+        set_text(&j->runtime_msg, xasprintf("Waiting for the FE: %s", run->err.msg));
+        return event;
+    }
+    if (run->plan.end_offset != NULL) {
+        set_text(&j->end_offset, take_ptr(run->plan.end_offset));
+    }
+    set_text(&j->runtime_msg, NULL);
+    if (run->plan_result == PLAN_EMPTY) {
+        set_text(&j->runtime_msg,
+                 xasprintf("No data available for consumption at the moment, will retry after "
+                           "%" PRId64,
+                           clock_wall_ms() + j->step.max_interval_ms));
+    }
+    plan_fini(&j->plan);
+    j->plan = run->plan;
+    run->plan = (struct plan){0};
+    return event;
+}
+
+static void take_report(struct job *j, struct run *run)
+{
+    struct load_report *r = &run->load;
+    j->task.start_ms = run->start_ms;
+    j->task.stat.scanned_rows = r->stat.scanned_rows;
+    j->task.stat.filtered_rows = r->stat.filtered_rows;
+    set_text(&j->task.txn_id, take_ptr(r->txn_id));
+    set_text(&j->task.tracking_url, take_ptr(r->tracking_url));
+    set_text(&j->task.first_error, take_ptr(r->first_error));
+}
+
+static struct step_event load_event(struct job *j, struct run *run)
+{
+    struct step_event event = {
+        .kind = EV_LOADED,
+        .u.load = {.result = run->load_result, .is_data_error = run->load.is_data_error},
+    };
+    set_text(&j->runtime_msg, NULL);
+    if (run->load_result == LOAD_NOT_SENT) {
+        set_text(&j->runtime_msg, xasprintf("Waiting for the FE: %s", run->err.msg));
+    } else {
+        take_report(j, run);
+    }
+    if (run->load_result != LOAD_VISIBLE) {
+        log_info("task.answer", "job", j->rec.name, "label", j->task.label, "result",
+                 LOG_FMT("%d", (int)run->load_result), "reason", run->err.msg, NULL);
+    }
+    return event;
+}
+
+static struct step_event label_event(struct job *j, struct run *run)
+{
+    struct step_event event = {.kind = EV_LABEL, .u.label = run->label_state};
+    bool is_witness = j->step.phase == PHASE_WITNESS;
+    log_info("task.label", "job", j->rec.name, "label", run->label, "state",
+             label_state_name(run->label_state), "reason", run->err.msg, NULL);
+    set_text(&j->runtime_msg, NULL);
+    if (run->label_state == LABEL_UNREACHABLE) {
+        set_text(&j->runtime_msg, xasprintf("Waiting for the FE to tell what became of task "
+                                            "%" PRId64 ": %s",
+                                            j->task.id, run->err.msg));
+    }
+    if (!is_witness && run->label_report.txn_id != NULL) {
+        set_text(&j->task.txn_id, take_ptr(run->label_report.txn_id));
+    }
+    if (!is_witness && run->label_state == LABEL_ABORTED && run->label_report.reason != NULL &&
+        !err_is_set(&j->last_err)) {
+        (void)err_say(&j->last_err, "Doris aborted the transaction: %s", run->label_report.reason);
+    }
+    return event;
+}
+
+void sched_job_run_done(struct job *j, struct run *run)
+{
+    struct step_event event = {0};
+    assert(j->run == run);
+    j->run = NULL;
+    if (run->kind == RUN_PLAN || run->kind == RUN_LOAD) {
+        j->last_err = (struct err){0};
+        note_error(j, run);
+    }
+    switch (run->kind) {
+    case RUN_PLAN: event = plan_event(j, run); break;
+    case RUN_LOAD: event = load_event(j, run); break;
+    case RUN_ASK: event = label_event(j, run); break;
+    case RUN_FENCE:
+        event.kind = EV_FENCED;
+        if (!run->is_ok) {
+            log_warn("task.fence", "job", j->rec.name, "label", run->label, "reason", run->err.msg,
+                     NULL);
+        }
+        break;
+    case RUN_CHECK: assert(!"not a job's run"); break;
+    }
+    event.wall_ms = clock_wall_ms();
+    sched_job_event(j, &event);
+}
+
+/* --- start ------------------------------------------------------------------------------------ */
+
+void sched_job_restore_task(struct job *j, const struct task_record *task)
+{
+    if (task_state_is_final(task->state)) {
+        keep_finished(j, task);
+        if (task->id == j->rec.committed_task_id) {
+            j->step.has_witness = task->txn_id != NULL;
+            j->step.witness_ms = task->finish_ms;
+        }
+        return;
+    }
+    assert(j->task.id == 0); /* the store keeps at most one */
+    task_record_copy(task, &j->task);
+    j->step.task_id = task->id;
+    j->step.intent_ms = task->create_ms;
+}
+
+void sched_job_start(struct job *j)
+{
+    if (j->body != NULL && j->step.state != JOB_FINISHED) {
+        sched_job_event(j, &(struct step_event){.kind = EV_START, .wall_ms = clock_wall_ms()});
+    }
+}

@@ -1,0 +1,73 @@
+/* What of a job other threads and users see: its view and its sentences. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/xmalloc.h"
+#include "scheduler/sched_private.h"
+
+static char *copy_text(const char *text)
+{
+    return text != NULL ? xstrdup(text) : NULL;
+}
+
+struct job_view *sched_job_view(struct job *j)
+{
+    if (j->view != NULL) {
+        return job_view_ref(j->view);
+    }
+    struct job_view *v = xcalloc(1, sizeof(*v));
+    atomic_init(&v->n_refs, 1);
+    job_record_copy(&j->rec, &v->rec);
+    if (j->rec.offset != NULL && j->body != NULL) {
+        free(v->rec.offset);
+        v->rec.offset = j->body->ops->show_offset(j->rec.offset);
+    }
+    v->end_offset = copy_text(j->end_offset);
+    v->runtime_msg = copy_text(j->runtime_msg);
+    v->tasks = xcalloc(j->n_tasks + 1, sizeof(struct task_view *));
+    for (size_t i = 0; i < j->n_tasks; i++) {
+        v->tasks[v->n_tasks++] = task_view_ref(j->tasks[i]);
+    }
+    if (j->task.id != 0) {
+        v->tasks[v->n_tasks++] = task_view_create(&j->task);
+    }
+    j->view = job_view_ref(v);
+    return v;
+}
+
+static char *doubt_text(const struct job *j, const char *what)
+{
+    return xasprintf("%s Task %" PRId64 ", label %s, range %s. Look into %s.%s whether these rows "
+                     "are there, then ALTER JOB %s RESOLVE TASK %" PRId64
+                     " AS COMMITTED|ABORTED and RESUME JOB; RESUME JOB alone asks Doris again",
+                     what, j->task.id, j->task.label,
+                     j->task.running_offset != NULL ? j->task.running_offset : j->task.range,
+                     j->rec.target_db, j->rec.target_table, j->rec.name, j->task.id);
+}
+
+char *sched_job_reason_text(const struct job *j, enum step_reason reason)
+{
+    switch (reason) {
+    case WHY_NONE: return NULL;
+    case WHY_RUN_ERROR:
+        return j->step.fail_code == FAIL_GET_REMOTE_DATA
+                   ? xasprintf("Failed to fetch meta, %s", j->last_err.msg)
+                   : xstrdup(j->last_err.msg);
+    case WHY_MANUAL: return xstrdup("Job is paused by the user; RESUME JOB goes on");
+    case WHY_BUDGET_SPENT:
+        return xasprintf("Auto resume failed after %" PRId64 " attempts. Last error: %s",
+                         j->step.n_resumes, j->last_err.msg);
+    case WHY_LABEL_TAKEN:
+        return doubt_text(j, "Doris knows the label of a task that was never sent: the store may "
+                             "come from an older backup, or somebody else uses its labels.");
+    case WHY_LABEL_FORGOTTEN:
+        return doubt_text(j, "A load was interrupted and Doris does not know its label: it was "
+                             "never loaded, or loaded and forgotten since.");
+    case WHY_STORE: return xasprintf("The store refused a write: %s", j->last_err.msg);
+    case WHY_STALE:
+        return xstrdup("Another Sluice has taken over this store; this one stopped the job. "
+                       "Stop one of the two");
+    case WHY_RESOLVED: return xstrdup("The task in doubt was resolved; RESUME JOB goes on");
+    }
+    return NULL;
+}

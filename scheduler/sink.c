@@ -1,0 +1,29 @@
+#include <stdlib.h>
+
+#include "scheduler/sink.h"
+
+const char *label_state_name(enum label_state state)
+{
+    static const char *const names[] = {
+        [LABEL_UNKNOWN] = "UNKNOWN",           [LABEL_PREPARE] = "PREPARE",
+        [LABEL_PRECOMMITTED] = "PRECOMMITTED", [LABEL_COMMITTED] = "COMMITTED",
+        [LABEL_VISIBLE] = "VISIBLE",           [LABEL_ABORTED] = "ABORTED",
+        [LABEL_UNREACHABLE] = "UNREACHABLE",
+    };
+    return names[state];
+}
+
+void load_report_fini(struct load_report *r)
+{
+    free(r->txn_id);
+    free(r->tracking_url);
+    free(r->first_error);
+    *r = (struct load_report){0};
+}
+
+void label_report_fini(struct label_report *r)
+{
+    free(r->txn_id);
+    free(r->reason);
+    *r = (struct label_report){0};
+}

@@ -1,0 +1,99 @@
+/*
+ * A sink has Doris load one range under a label, and can say later what became of a label. One kind
+ * is one `const struct sink_ops` (sources/insert_sink.c). All calls run on runner threads, may
+ * block until the deadline, and may be made by several runners at once.
+ *
+ * "Not loaded" is never guessed: load() distinguishes what the FE said from what is unknown, and
+ * the scheduler resolves the rest through label() (scheduler/step.h).
+ */
+#ifndef SCHEDULER_SINK_H
+#define SCHEDULER_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "scheduler/cancel.h"
+#include "scheduler/record.h"
+#include "scheduler/source.h"
+#include "scheduler/spec.h"
+
+enum load_result {
+    LOAD_VISIBLE,    /* loaded and visible */
+    LOAD_COMMITTED,  /* loaded, publish pending: will become visible, never re-send */
+    LOAD_EMPTY,      /* OK without a label: the planner proved the input empty, no row exists */
+    LOAD_LABEL_USED, /* the FE refused: the label is there already; ask label() */
+    LOAD_REFUSED,    /* the FE answered an error (err), or status ABORTED: ask label() */
+    LOAD_NOT_SENT,   /* no byte of the INSERT left this process (err says why) */
+    LOAD_LOST,       /* sent, and no answer came: timeout, cut link, cancel (err): ask label() */
+};
+
+/* As Doris names them (transaction/TransactionStatus.java), and two of ours. */
+enum label_state {
+    LABEL_UNKNOWN, /* the FE does not know it: never seen, or already forgotten */
+    LABEL_PREPARE,
+    LABEL_PRECOMMITTED,
+    LABEL_COMMITTED,
+    LABEL_VISIBLE,
+    LABEL_ABORTED,
+    LABEL_UNREACHABLE, /* no answer that can be trusted: err says why; ask again later */
+};
+
+struct load_request {
+    const struct job_spec *spec;
+    const char *label;
+    const char *sql;             /* already rewritten, label inside */
+    int64_t timeout_s;           /* insert_timeout and query_timeout of the session */
+    int64_t deadline_us;         /* monotonic; later than the timeout above */
+    const struct cancel *cancel; /* raised: KILL QUERY, wait a little, LOAD_LOST */
+};
+
+/* Texts owned; NULL when the FE said nothing. */
+struct load_report {
+    char *txn_id;
+    char *tracking_url;
+    char *first_error;
+    struct load_stat stat; /* scanned_rows = loaded + filtered */
+    bool is_data_error;    /* rows were filtered: trying again changes nothing */
+};
+
+struct label_report {
+    char *txn_id;
+    char *reason; /* why it was aborted */
+};
+
+struct sink;
+
+struct sink_ops {
+    const char *name;
+
+    /* Deliberately free of the job: connects as the service account. */
+    enum load_result (*load)(struct sink *k, const struct load_request *request,
+                             struct load_report *ret, struct err *err);
+    enum label_state (*label)(struct sink *k, const char *db, const char *label,
+                              int64_t deadline_us, const struct cancel *cancel,
+                              struct label_report *ret, struct err *err);
+    /*
+     * Aborts the transaction of a label that is still PREPARE, so that a lost statement can no
+     * longer commit (POST /api/{db}/_cancel). True when the FE took the request, whatever it
+     * found: ask label() afterwards. False: no HTTP address, or no answer.
+     */
+    bool (*fence)(struct sink *k, const char *db, const char *label, int64_t deadline_us,
+                  const struct cancel *cancel, struct err *err);
+    /*
+     * Before a job is accepted: the FE is there, the account may log in, the target exists, and,
+     * with `sql` (the first range's INSERT without a label, NULL when the source is empty), the FE
+     * can plan it (EXPLAIN). Fills *ret_traits.
+     */
+    bool (*check)(struct sink *k, const struct job_spec *spec, const char *sql, int64_t deadline_us,
+                  const struct cancel *cancel, struct fe_traits *ret_traits, struct err *err);
+    /* Version of the FE; asked again after every reconnect to another FE, else cached. */
+    bool (*traits)(struct sink *k, int64_t deadline_us, const struct cancel *cancel,
+                   struct fe_traits *ret, struct err *err);
+};
+
+const char *label_state_name(enum label_state state);
+void load_report_fini(struct load_report *r);
+void label_report_fini(struct label_report *r);
+
+#endif

@@ -1,0 +1,172 @@
+/*
+ * Every decision about a job, apart from I/O: step(job, event) changes the job's state and names
+ * one action. No socket, clock or disk in here; the scheduler (sched.c) carries the action out and
+ * comes back with what happened. The same function runs in the unit tests and in the simulator.
+ *
+ * Job states (Doris's; facts: StreamingInsertJob.java):
+ *
+ *     CREATE --> PENDING --tick--> RUNNING --source at its end--> FINISHED
+ *                   ^  ^  <-restart-- |
+ *            RESUME |  | back-off     | error, PAUSE
+ *                   +--+--- PAUSED <--+                     any --DROP--> STOPPED (then removed)
+ *
+ * Phases of the job's current run; a task is open from INTENT to its end:
+ *
+ *     IDLE --tick--> PLANNING --range--> INTENT --stored--> LOADING --visible--> COMMIT --stored--+
+ *      ^  <---nothing new---+               ^ retry, same label   |  lost, refused, label used    |
+ *      |                                    +------------+        v                               |
+ *      |                          LABEL: proved absent --+---- ASKING <--timer-- WAITING          |
+ *      |                          LABEL: VISIBLE --> COMMIT      | ^ \--committed, prepare--^     |
+ *      |                          LABEL: UNKNOWN --> WITNESS --+ | +-- FENCING <--prepare too long|
+ *      +--- task closed: SUCCESS, FAILED, CANCELED ------------+-+---------------------------------+
+ *
+ * What makes it exactly-once:
+ *   - the INTENT (range, label) is durable before anything is sent; the offset moves only in COMMIT,
+ *     after Doris said VISIBLE;
+ *   - whatever else happens to a load, its label is asked; an open task is resolved before its job
+ *     plans anything;
+ *   - UNKNOWN means "never seen, or forgotten". It counts as "not loaded" only with evidence: the FE
+ *     has just refused the statement; or the label of the job's last success (the witness), which
+ *     finished earlier and so is forgotten earlier, is still remembered; or, when there is no
+ *     witness or it ended hours ago, the INTENT is younger than the configured label window.
+ *     Otherwise: PAUSED, IN_DOUBT;
+ *   - a statement whose answer was lost may not even have begun its transaction yet (a straggler).
+ *     Until it must be dead, "not loaded" allows sending the same label and range again (one of the
+ *     two is refused), but never closing the task, since the next task's label would not collide:
+ *     the job then pauses with its task open, and RESUME takes that task up again.
+ */
+#ifndef SCHEDULER_STEP_H
+#define SCHEDULER_STEP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "scheduler/record.h"
+#include "scheduler/sink.h"
+#include "scheduler/source.h"
+
+enum step_phase {
+    PHASE_IDLE,
+    PHASE_PLANNING,
+    PHASE_INTENT, /* being stored */
+    PHASE_LOADING,
+    PHASE_ASKING,  /* label() of the task */
+    PHASE_WITNESS, /* label() of the last success */
+    PHASE_FENCING,
+    PHASE_WAITING, /* for the timer, then ASKING */
+    PHASE_RETRY,   /* for the timer, then LOADING */
+    PHASE_COMMIT,  /* being stored */
+    PHASE_END,     /* being stored */
+    PHASE_DOUBT,   /* nothing can decide; the user may */
+};
+
+struct step_config {
+    int64_t max_resumes;       /* automatic ones */
+    int64_t resume_delay_ms;   /* first back-off */
+    int64_t label_window_ms;   /* an UNKNOWN younger than this counts as not loaded */
+    int64_t statement_life_ms; /* a lost statement older than this cannot commit any more */
+    int64_t fence_after_ms;    /* a PREPARE without a statement of ours is fenced after this */
+    int64_t n_tries;           /* loads of one task before it is FAILED */
+};
+
+/* All a decision may look at. Read by the shell, written by step() only, but for what is marked. */
+struct step_job {
+    enum job_state state;
+    enum step_phase phase;
+    enum fail_code fail_code;
+    int64_t n_resumes;
+    int64_t max_interval_ms;
+    /* The open task, 0 = none. */
+    int64_t task_id;     /* shell: set at INTENT and at load from the store */
+    int64_t intent_ms;   /* shell: wall clock of the INTENT */
+    bool has_witness;    /* shell: the job's last success has a label that Doris recorded */
+    int64_t witness_ms;  /* shell: wall clock of that success */
+    int64_t n_sent;      /* statements that may have left us, in this life or an earlier one */
+    int64_t n_tries;     /* loads of the task since the last RESUME or restart */
+    int64_t n_waits;     /* consecutive WAITING or RETRY, for the delay */
+    int64_t lost_ms;     /* wall clock of the last lost answer, 0 = none outstanding */
+    int64_t answered_ms; /* wall clock of the refusal of the last statement, 0 = none */
+    int64_t unowned_ms;  /* PREPARE seen first at this time with no statement of ours */
+    bool is_canceled;    /* by PAUSE: close it as CANCELED when that is safe */
+    bool is_data_error;  /* the last load was refused for its rows */
+    bool is_recovering;  /* open task of an earlier life whose label was not asked yet */
+};
+
+enum step_event_kind {
+    EV_START, /* read from the store, or just created */
+    EV_TIMER,
+    EV_PLANNED,       /* u.plan */
+    EV_PLAN_CANCELED, /* the planning run ended because its cancel flag was raised */
+    EV_NO_FE,  /* the planning run could not reach the FE: an outage, no failure of the job */
+    EV_LOADED, /* u.load */
+    EV_LABEL,  /* u.label: of the task in ASKING, of the witness in WITNESS */
+    EV_FENCED,
+    EV_STORED, /* u.stored: what became of the last ACT_STORE_… */
+    EV_PAUSE,
+    EV_RESUME,
+    EV_RESOLVE, /* u.is_committed: the user decides about an IN_DOUBT task */
+};
+
+struct step_event {
+    enum step_event_kind kind;
+    int64_t wall_ms;
+    union {
+        enum plan_result plan;
+        struct {
+            enum load_result result;
+            bool is_data_error;
+        } load;
+        enum label_state label;
+        enum { STORED_OK, STORED_STALE, STORED_FAIL } stored;
+        bool is_committed;
+    } u;
+};
+
+enum step_action {
+    ACT_NONE,
+    ACT_PLAN,
+    ACT_STORE_INTENT,
+    ACT_LOAD,
+    ACT_ASK,
+    ACT_ASK_WITNESS,
+    ACT_FENCE,
+    ACT_STORE_COMMIT,
+    ACT_STORE_FAILED,   /* end the task FAILED; the job's new state goes with it */
+    ACT_STORE_CANCELED, /* end the task CANCELED, likewise */
+    ACT_STORE_JOB,
+    ACT_CANCEL_RUN, /* raise the cancel flag of the run under way; its end is still reported */
+    ACT_ARM,        /* the timer, delay_ms */
+};
+
+/* Why a job pauses; the shell makes the sentence, with the last error of the run where one fits. */
+enum step_reason {
+    WHY_NONE,
+    WHY_RUN_ERROR, /* the run's own error */
+    WHY_MANUAL,
+    WHY_BUDGET_SPENT,    /* the automatic resumes are used up; the run's own error was the last */
+    WHY_LABEL_TAKEN,     /* a label that was never sent exists already */
+    WHY_LABEL_FORGOTTEN, /* UNKNOWN, and no proof */
+    WHY_STORE,           /* the store's error */
+    WHY_STALE,           /* another owner took the store over */
+    WHY_RESOLVED,        /* the user decided; RESUME goes on */
+};
+
+struct step_out {
+    enum step_action action;
+    int64_t delay_ms;
+    enum step_reason reason; /* set when the job pauses */
+};
+
+struct step_out step(struct step_job *job, const struct step_event *event,
+                     const struct step_config *config);
+
+/* The table of legal moves. */
+bool step_may_move(enum job_state from, enum job_state to);
+const char *step_phase_name(enum step_phase phase);
+/* min(2^n * first, 30 * first): 10, 20, 40, 80, 160, 300 s with Doris's 10 s. */
+int64_t step_resume_delay_ms(int64_t n_resumes, int64_t first_ms);
+bool step_is_resumable(enum fail_code code);
+/* Invariants between the fields; tests call it after every step. */
+bool step_check(const struct step_job *job);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Where jobs, tasks and offsets survive a crash. One backend is one `const struct store_ops`
+ * (scheduler/store_sqlite.c); main picks it by the scheme of store.url. Only the scheduler's thread
+ * calls a store.
+ *
+ * Every call that returns STORE_OK is durable: it survives kill -9 and a power cut. Every write is
+ * one transaction, all or nothing. Writes are compare-and-set: they name what they expect to find,
+ * and a store that finds something else changes nothing and says STORE_STALE:
+ *
+ *   owner epoch   open() takes over the store by raising its epoch. A write by an older owner, one
+ *                 that was stopped and woke up, say, is stale.
+ *   task ids      task_begin() wants task.id == last_task_id + 1 and no unfinished task of the job;
+ *                 task_commit() wants the task to be the job's unfinished one and
+ *                 committed_task_id == expected_committed.
+ *
+ * STORE_FAIL (full disk, I/O error, corrupt file) fills err; nothing was changed, and the same call
+ * may be tried again later.
+ */
+#ifndef SCHEDULER_STORE_H
+#define SCHEDULER_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "scheduler/record.h"
+
+enum store_result { STORE_OK, STORE_STALE, STORE_DUPLICATE, STORE_FAIL };
+
+enum { STORE_TASKS_KEPT = 100 }; /* finished tasks kept per job; older ones are pruned */
+
+struct store;
+
+/* What job_update() writes: all of it, every time. */
+struct job_update {
+    enum job_state state;
+    enum fail_code fail_code;
+    const char *fail_msg; /* borrowed, NULL clears */
+    int64_t n_resumes;
+};
+
+/* How a task ended other than by success. */
+struct task_end {
+    enum task_state state; /* TASK_FAILED or TASK_CANCELED */
+    const char *error;     /* borrowed; for FAILED never NULL */
+    const char *first_error;
+    const char *tracking_url;
+    int64_t finish_ms;
+    struct job_update job; /* written with it */
+};
+
+/* Gets each job with its tasks, oldest task first; takes ownership of neither. */
+typedef void (*store_load_fn)(const struct job_record *job, const struct task_record *tasks,
+                              size_t n_tasks, void *arg);
+
+struct store_ops {
+    const char *scheme; /* "sqlite" */
+
+    /*
+     * `location` is the URL behind "scheme:". Creates what is not there (mode 0600), refuses what
+     * is not ours, what a newer version wrote, and what another process has open, each with a
+     * sentence that says so. NULL on failure.
+     */
+    struct store *(*open)(const char *location, struct err *err);
+    void (*close)(struct store *st);
+    int64_t (*epoch)(const struct store *st);
+
+    bool (*load)(struct store *st, store_load_fn each, void *arg, struct err *err);
+
+    /* STORE_DUPLICATE: the name is taken. */
+    enum store_result (*job_insert)(struct store *st, const struct job_record *job,
+                                    struct err *err);
+    /* Removes the job and its tasks. STORE_STALE: there is none. */
+    enum store_result (*job_delete)(struct store *st, int64_t job_id, struct err *err);
+    enum store_result (*job_update)(struct store *st, int64_t job_id, const struct job_update *u,
+                                    struct err *err);
+
+    /* The INTENT: range and label are durable before anything is sent. */
+    enum store_result (*task_begin)(struct store *st, const struct task_record *task,
+                                    struct err *err);
+    /*
+     * The only call that moves an offset: task -> SUCCESS (stat, finish_ms, txn_id of `task`), job
+     * offset := task->offset_after, committed_task_id := task->id, counters and statistics added,
+     * n_resumes and failure cleared. Prunes old tasks.
+     */
+    enum store_result (*task_commit)(struct store *st, const struct task_record *task,
+                                     int64_t expected_committed, struct err *err);
+    /* task -> FAILED or CANCELED, counters added, the job's state written; offset untouched. */
+    enum store_result (*task_end)(struct store *st, int64_t job_id, int64_t task_id,
+                                  const struct task_end *end, struct err *err);
+};
+
+extern const struct store_ops store_sqlite_ops;
+
+#endif
