@@ -1,0 +1,65 @@
+/*
+ * One HTTP request at a time over libcurl, with a deadline and a cancel flag that both interrupt
+ * it wherever it is: resolving, connecting, sending, waiting, reading.
+ *
+ * A struct http keeps connections open between requests; one thread uses it at a time. Redirects
+ * are not followed. Proxies of the environment (http_proxy, …) are not used: Doris reaches the same
+ * object store and FE without them. TLS is verified against the system's certificates. The host
+ * "localhost" and names below it resolve to the loopback address. Sentences in err name the URL
+ * without its query, which may hold secrets.
+ */
+#ifndef SOURCES_HTTP_H
+#define SOURCES_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "scheduler/cancel.h"
+
+enum { HTTP_MAX_BODY = 32 << 20, HTTP_MAX_HEADERS = 64 << 10 };
+
+struct http;
+
+struct http_request {
+    const char *method; /* "GET", … */
+    const char *url;
+    const char *const *headers; /* "Name: value"; replace curl's own of the same name */
+    size_t n_headers;
+    struct span body;            /* sent as it is when p is not NULL */
+    int64_t deadline_us;         /* monotonic */
+    const struct cancel *cancel; /* may be NULL */
+};
+
+struct http_reply {
+    int status;
+    struct buf headers; /* raw lines of the final reply */
+    struct buf body;
+};
+
+enum http_result {
+    HTTP_DONE,    /* a complete reply came, whatever its status */
+    HTTP_LOST,    /* the link failed before a complete reply: trying again may help */
+    HTTP_STOPPED, /* deadline or cancel */
+    HTTP_FAIL,    /* the request cannot work as it is: URL, TLS certificate, reply too large */
+};
+
+struct http *http_create(struct err *err);
+void http_destroy(struct http *h);
+
+/* *ret is to be ended by http_reply_fini(), whatever the result; err is filled but for HTTP_DONE. */
+enum http_result http_run(struct http *h, const struct http_request *request,
+                          struct http_reply *ret, struct err *err);
+void http_reply_fini(struct http_reply *r);
+
+/* The trimmed value of the last header of that name, empty when there is none. */
+struct span http_reply_header(const struct http_reply *r, const char *name);
+/* The server's clock by its Date header, in seconds of the epoch; false when there is none. */
+bool http_reply_date(const struct http_reply *r, int64_t *ret_time_s);
+
+#define _cleanup_http_reply_ _cleanup_(http_reply_fini)
+
+#endif

@@ -1,0 +1,195 @@
+#include <string.h>
+#include <strings.h>
+
+#include "base/xmalloc.h"
+#include "sources/fe_error.h"
+#include "sources/insert_label.h"
+
+/* What SHOW TRANSACTION came to. */
+enum answer {
+    ANSWER_STATE,
+    ANSWER_NO_LABEL, /* the FE says that there is no such label */
+    ANSWER_NONE,     /* err says why */
+};
+
+struct transaction {
+    const char *label; /* borrowed: the one asked for */
+    bool is_found;
+    enum label_state state;
+    int64_t id;
+    struct label_report report;
+};
+
+static bool state_from_name(const char *name, enum label_state *ret)
+{
+    for (enum label_state s = LABEL_PREPARE; s <= LABEL_ABORTED; s++) {
+        if (strcasecmp(name, label_state_name(s)) == 0) {
+            *ret = s;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of several transactions of one label the newest counts: only an aborted one lets a next begin. */
+static void read_transaction(const struct fe_row *row, void *arg)
+{
+    struct transaction *t = arg;
+    const char *label = fe_row_get(row, "Label");
+    const char *status = fe_row_get(row, "TransactionStatus");
+    const char *id = fe_row_get(row, "TransactionId");
+    const char *reason = fe_row_get(row, "Reason");
+    const char *detail = fe_row_get(row, "ErrMsg");
+    enum label_state state = LABEL_UNREACHABLE;
+    int64_t number = 0;
+    if (label == NULL || status == NULL || id == NULL || strcmp(label, t->label) != 0 ||
+        !state_from_name(status, &state) || !span_to_int64(span_of(id), 0, INT64_MAX, &number)) {
+        return;
+    }
+    if (t->is_found && number <= t->id) {
+        return;
+    }
+    label_report_fini(&t->report);
+    t->is_found = true;
+    t->state = state;
+    t->id = number;
+    t->report.txn_id = xstrdup(id);
+    if (reason == NULL || reason[0] == '\0') {
+        reason = detail;
+    }
+    if (reason != NULL && reason[0] != '\0') {
+        t->report.reason = xstrdup(reason);
+    }
+}
+
+static enum answer explain_refusal(const struct label_question *q, const struct fe_conn *c,
+                                   struct err *err)
+{
+    const struct fe_address *a = fe_conn_address(c);
+    struct span text = span_of(fe_conn_error_text(c));
+    if (fe_error_is_unknown_label(text, q->label)) {
+        return ANSWER_NO_LABEL;
+    }
+    if (fe_error_is_denied(err->code, text)) {
+        (void)err_set(err, ERR_DBACCESS_DENIED, "42000",
+                      "the service account '%s' may not ask for transactions of database %s (the "
+                      "FE %s:%d says: %.*s): GRANT LOAD_PRIV ON `%s`.* TO '%s'",
+                      q->user, q->db, a->host, a->port, SPAN_ARG(text), q->db, q->user);
+        return ANSWER_NONE;
+    }
+    (void)err_prefix(err,
+                     "the FE %s:%d cannot tell the state of label %s of database %s: ", a->host,
+                     a->port, q->label, q->db);
+    return ANSWER_NONE;
+}
+
+static enum answer show_on(const struct label_question *q, struct fe_conn *c, struct transaction *t,
+                           struct err *err)
+{
+    _cleanup_free_ char *db = fe_conn_quote_name(q->db);
+    _cleanup_free_ char *label = fe_conn_quote_text(q->label);
+    _cleanup_free_ char *sql = xasprintf("SHOW TRANSACTION FROM %s WHERE LABEL = %s", db, label);
+    switch (fe_conn_run(c, sql, read_transaction, t, &q->wait, err)) {
+    case FE_OK: break;
+    case FE_REFUSED: return explain_refusal(q, c, err);
+    case FE_UNSENT:
+    case FE_LOST:
+    case FE_STOPPED:
+        (void)err_prefix(err, "the state of label %s of database %s is not known: ", q->label,
+                         q->db);
+        return ANSWER_NONE;
+    }
+    if (!t->is_found) {
+        (void)err_say(err,
+                      "the FE %s:%d answered SHOW TRANSACTION for label %s of database %s "
+                      "without a row that names the label and a known status",
+                      fe_conn_address(c)->host, fe_conn_address(c)->port, q->label, q->db);
+        return ANSWER_NONE;
+    }
+    return ANSWER_STATE;
+}
+
+/* *ret_host: host of the FE that answered, borrowed from the pool; NULL when none did. */
+static enum answer show(const struct label_question *q, struct transaction *t,
+                        const char **ret_host, struct err *err)
+{
+    _cleanup_fe_recipe_ struct fe_recipe *plain = fe_recipe_create(NULL, 0, err);
+    _cleanup_fe_conn_ struct fe_conn *c = fe_pool_take(q->pool, plain, &q->wait, err);
+    if (c == NULL) {
+        (void)err_prefix(err, "the state of label %s of database %s is not known: ", q->label,
+                         q->db);
+        return ANSWER_NONE;
+    }
+    enum answer answer = show_on(q, c, t, err);
+    *ret_host = fe_conn_address(c)->host;
+    if (answer == ANSWER_STATE) {
+        fe_pool_put(q->pool, plain, take_ptr(c));
+    } else if (answer == ANSWER_NONE) {
+        fe_pool_avoid(q->pool, c);
+    }
+    return answer;
+}
+
+/* get_load_state, of an FE that is ready. */
+static enum label_state ask_http(const struct label_question *q, struct err *err)
+{
+    if (!fe_http_is_ready(q->http, &q->wait, err)) {
+        return LABEL_UNREACHABLE;
+    }
+    return fe_http_label(q->http, q->db, q->label, &q->wait, err);
+}
+
+/* An FE says that the label does not exist; `host` is its own. */
+static enum label_state believe_unknown(const struct label_question *q, const char *host,
+                                        struct err *err)
+{
+    *err = (struct err){0};
+    if (q->http->host == NULL) {
+        return LABEL_UNKNOWN;
+    }
+    if (strcasecmp(q->http->host, host) != 0) {
+        return ask_http(q, err);
+    }
+    if (!fe_http_is_ready(q->http, &q->wait, err)) {
+        (void)err_prefix(err,
+                         "label %s of database %s is unknown to the FE %s, which cannot be "
+                         "believed yet: ",
+                         q->label, q->db, host);
+        return LABEL_UNREACHABLE;
+    }
+    return LABEL_UNKNOWN;
+}
+
+/* SHOW TRANSACTION has failed and says why in *err. */
+static enum label_state try_http(const struct label_question *q, struct err *err)
+{
+    struct err over_http = {0};
+    if (q->http->host == NULL) {
+        return LABEL_UNREACHABLE;
+    }
+    enum label_state state = ask_http(q, &over_http);
+    if (state != LABEL_UNREACHABLE) {
+        *err = (struct err){0};
+        return state;
+    }
+    /* Both roads failed. The first tells what to do, so it stays in front, and keeps its number. */
+    struct err first = *err;
+    (void)err_set(err, first.code, first.sqlstate, "%.1200s; over HTTP: %s", first.msg,
+                  over_http.msg);
+    return LABEL_UNREACHABLE;
+}
+
+enum label_state insert_label_ask(const struct label_question *q, struct label_report *ret,
+                                  struct err *err)
+{
+    struct transaction t = {.label = q->label};
+    const char *host = NULL;
+    *ret = (struct label_report){0};
+    enum answer answer = show(q, &t, &host, err);
+    if (answer == ANSWER_STATE) {
+        *ret = t.report;
+        return t.state;
+    }
+    label_report_fini(&t.report); /* of an answer that broke off */
+    return answer == ANSWER_NO_LABEL ? believe_unknown(q, host, err) : try_http(q, err);
+}

@@ -1,0 +1,408 @@
+#include <assert.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/xmalloc.h"
+#include "scheduler/spec.h"
+#include "sources/fe_error.h"
+#include "sources/fe_http.h"
+#include "sources/fe_pool.h"
+#include "sources/fe_session.h"
+#include "sources/insert_info.h"
+#include "sources/insert_label.h"
+#include "sources/insert_sink.h"
+
+enum {
+    KILL_TIMEOUT_US = 3000000, /* for KILL QUERY, from connecting on */
+    LAST_ANSWER_US = 5000000,  /* for the statement's own answer after it */
+    SHORTEST_SECRET = 4,       /* a shorter value would blacken ordinary words */
+    LONGEST_TEXT = 16 << 10,   /* of a first error or a tracking URL */
+};
+
+struct sink {
+    struct fe_login login;
+    struct fe_http http;
+    struct fe_pool *pool; /* owned */
+};
+
+struct sink *insert_sink_create(const struct insert_sink_options *o)
+{
+    struct sink *k = xcalloc(1, sizeof(*k));
+    k->login = (struct fe_login){
+        .user = o->user,
+        .password = o->password,
+        .connect_timeout_ms = o->connect_timeout_ms,
+    };
+    k->http = (struct fe_http){
+        .host = o->http_host,
+        .port = o->http_port,
+        .user = o->user,
+        .password = o->password,
+    };
+    k->pool = fe_pool_create(o->addresses, o->n_addresses, &k->login);
+    return k;
+}
+
+void insert_sink_destroy(struct sink *k)
+{
+    if (k != NULL) {
+        fe_pool_destroy(k->pool);
+        free(k);
+    }
+}
+
+/* --- no secrets in what the FE quotes ----------------------------------------------------------- */
+
+static const char secret_mask[SHORTEST_SECRET + 1] = "*XXX"; /* as Doris masks */
+
+static bool is_secret_key(const char *key)
+{
+    static const char *const parts[] = {"secret", "access_key", "access-key", "accesskey",
+                                        "token",  "password",   "credential"};
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        if (strcasestr(key, parts[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A text that fills a struct err was cut; the beginning of a secret may be what it ends with. */
+static void blacken_tail(char *text, const char *secret)
+{
+    size_t len = strlen(text);
+    if (len < ERR_MSG_SIZE - 8) {
+        return;
+    }
+    for (size_t n = strlen(secret); n >= SHORTEST_SECRET; n--) {
+        if (n <= len && memcmp(text + len - n, secret, n) == 0) {
+            memcpy(text + len - n, secret_mask, sizeof(secret_mask));
+            return;
+        }
+    }
+}
+
+/* Replaces `secret` wherever it stands in the NUL-terminated text; never makes it longer. */
+static void blacken(char *text, const char *secret)
+{
+    size_t n = strlen(secret);
+    if (n < SHORTEST_SECRET) {
+        return;
+    }
+    char *hit = strstr(text, secret);
+    while (hit != NULL) {
+        memcpy(hit, secret_mask, SHORTEST_SECRET);
+        memmove(hit + SHORTEST_SECRET, hit + n, strlen(hit + n) + 1);
+        hit = strstr(hit + SHORTEST_SECRET, secret);
+    }
+    blacken_tail(text, secret);
+}
+
+/* An FE may quote the statement in an error, and with it the keys of the object store. */
+static void blacken_all(const struct sink *k, const struct job_spec *spec, char *text)
+{
+    if (text == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < spec->insert.n_tvf_props; i++) {
+        if (is_secret_key(spec->insert.tvf_props[i].key)) {
+            blacken(text, spec->insert.tvf_props[i].value);
+        }
+    }
+    blacken(text, k->login.password);
+}
+
+/* --- load --------------------------------------------------------------------------------------- */
+
+static char *text_or_null(struct span s)
+{
+    s.n = s.n < LONGEST_TEXT ? s.n : LONGEST_TEXT;
+    return s.n > 0 ? span_dup(s) : NULL;
+}
+
+static void fill_report(struct load_report *ret, const struct fe_error_parts *parts)
+{
+    ret->is_data_error = parts->is_data_error;
+    ret->tracking_url = text_or_null(parts->tracking_url);
+    ret->first_error = text_or_null(parts->first_error);
+    if (ret->txn_id == NULL) {
+        ret->txn_id = text_or_null(parts->txn_id);
+    }
+}
+
+static enum load_result lost(struct err *err, const struct fe_conn *c, const char *label,
+                             const char *what)
+{
+    (void)err_set(err, ERR_SERVER_LOST, "HY000", "the FE %s:%d answered the load %s with %s",
+                  fe_conn_address(c)->host, fe_conn_address(c)->port, label, what);
+    return LOAD_LOST;
+}
+
+/* Status ABORTED: the FE failed after the load and says so in an OK packet. */
+static enum load_result aborted(const struct load_request *request, const struct insert_info *info,
+                                struct load_report *ret, struct err *err)
+{
+    struct fe_error_parts parts = fe_error_read(info->error, request->label);
+    fill_report(ret, &parts);
+    ret->stat = (struct load_stat){0};
+    (void)err_say(err, "%.*s",
+                  SPAN_ARG(info->error.n > 0
+                               ? info->error
+                               : SPAN_LIT("the FE aborted the load without a reason")));
+    return LOAD_REFUSED;
+}
+
+static enum load_result read_ok(const struct load_request *request, const struct fe_conn *c,
+                                struct load_report *ret, struct err *err)
+{
+    struct insert_info info = {0};
+    const char *text = fe_conn_info(c);
+    uint64_t affected = fe_conn_affected(c);
+    uint64_t filtered = fe_conn_warnings(c);
+    if (text == NULL) {
+        return affected == 0 ? LOAD_EMPTY
+                             : lost(err, c, request->label, "loaded rows but without a label");
+    }
+    if (!insert_info_parse(span_of(text), &info)) {
+        return lost(err, c, request->label, "a text that is not the outcome of an INSERT");
+    }
+    if (!span_eq_text(info.label, request->label)) {
+        return lost(err, c, request->label, "the outcome of another label");
+    }
+    ret->txn_id = text_or_null(info.txn_id);
+    if (affected <= INT64_MAX - filtered) {
+        ret->stat.scanned_rows = (int64_t)(affected + filtered);
+        ret->stat.filtered_rows = (int64_t)filtered;
+    }
+    switch (info.status) {
+    case INSERT_STATUS_VISIBLE: return LOAD_VISIBLE;
+    case INSERT_STATUS_COMMITTED: return LOAD_COMMITTED;
+    case INSERT_STATUS_ABORTED: return aborted(request, &info, ret, err);
+    case INSERT_STATUS_PREPARE:
+        return lost(err, c, request->label, "status PREPARE, as inside an explicit transaction");
+    case INSERT_STATUS_OTHER: break;
+    }
+    return lost(err, c, request->label, "a status that is not known");
+}
+
+static enum load_result read_refusal(const struct load_request *request, const struct fe_conn *c,
+                                     struct load_report *ret, struct err *err)
+{
+    struct fe_error_parts parts = fe_error_read(span_of(fe_conn_error_text(c)), request->label);
+    fill_report(ret, &parts);
+    switch (parts.kind) {
+    case FE_ERROR_LABEL_USED: return LOAD_LABEL_USED;
+    case FE_ERROR_COMMITTED: *err = (struct err){0}; return LOAD_COMMITTED;
+    case FE_ERROR_OTHER: break;
+    }
+    return LOAD_REFUSED;
+}
+
+/* Stops the statement if that is still possible, and gives its own answer a last chance. */
+static enum fe_result kill_and_wait(struct fe_conn *c, struct err *err)
+{
+    struct err why = *err;
+    struct err ignored = {0}; /* KILL is best effort: the answer decides, else the label */
+    struct fe_wait kill = {.deadline_us = clock_mono_us() + KILL_TIMEOUT_US};
+    (void)fe_conn_kill(c, &kill, &ignored);
+    struct fe_wait last = {.deadline_us = clock_mono_us() + LAST_ANSWER_US};
+    enum fe_result result = fe_conn_receive(c, &last, err);
+    if (result == FE_STOPPED) {
+        *err = why;
+    } else if (result == FE_OK) {
+        *err = (struct err){0};
+    }
+    return result;
+}
+
+/* The statement is on its way. */
+static enum load_result await(struct sink *k, const struct load_request *request, struct fe_conn *c,
+                              struct load_report *ret, struct err *err)
+{
+    struct fe_wait wait = {.deadline_us = request->deadline_us, .cancel = request->cancel};
+    enum fe_result result = fe_conn_receive(c, &wait, err);
+    if (result == FE_STOPPED) {
+        result = kill_and_wait(c, err);
+    }
+    switch (result) {
+    case FE_OK: return read_ok(request, c, ret, err);
+    case FE_REFUSED: return read_refusal(request, c, ret, err);
+    case FE_UNSENT:
+    case FE_LOST:
+    case FE_STOPPED: break;
+    }
+    fe_pool_avoid(k->pool, c);
+    (void)err_prefix(err, "the load %s was sent and its outcome is not known: ", request->label);
+    return LOAD_LOST;
+}
+
+static enum load_result load_on(struct sink *k, const struct load_request *request,
+                                struct fe_conn *c, struct load_report *ret, struct err *err)
+{
+    struct fe_wait wait = {.deadline_us = request->deadline_us, .cancel = request->cancel};
+    switch (fe_conn_send(c, span_of(request->sql), &wait, err)) {
+    case FE_OK: return await(k, request, c, ret, err);
+    case FE_UNSENT:
+        (void)err_prefix(err, "the load %s was not sent: ", request->label);
+        return LOAD_NOT_SENT;
+    case FE_REFUSED:
+    case FE_LOST:
+    case FE_STOPPED: break;
+    }
+    (void)err_prefix(err, "the load %s may have been sent: ", request->label);
+    return LOAD_LOST;
+}
+
+static enum load_result insert_load(struct sink *k, const struct load_request *request,
+                                    struct load_report *ret, struct err *err)
+{
+    struct fe_wait wait = {.deadline_us = request->deadline_us, .cancel = request->cancel};
+    *ret = (struct load_report){0};
+    _cleanup_fe_recipe_ struct fe_recipe *recipe =
+        fe_recipe_create(request->spec, request->timeout_s, err);
+    _cleanup_fe_conn_ struct fe_conn *c =
+        recipe != NULL ? fe_pool_take(k->pool, recipe, &wait, err) : NULL;
+    if (c == NULL) {
+        (void)err_prefix(err, "the load %s was not sent: ", request->label);
+        blacken_all(k, request->spec, err->msg);
+        return LOAD_NOT_SENT;
+    }
+    enum load_result result = load_on(k, request, c, ret, err);
+    blacken_all(k, request->spec, err->msg);
+    blacken_all(k, request->spec, ret->first_error);
+    if (result == LOAD_VISIBLE) {
+        fe_pool_put(k->pool, recipe, take_ptr(c));
+    }
+    return result;
+}
+
+/* --- label, fence ------------------------------------------------------------------------------- */
+
+static enum label_state insert_label(struct sink *k, const char *db, const char *label,
+                                     int64_t deadline_us, const struct cancel *cancel,
+                                     struct label_report *ret, struct err *err)
+{
+    struct label_question q = {
+        .pool = k->pool,
+        .http = &k->http,
+        .user = k->login.user,
+        .db = db,
+        .label = label,
+        .wait = {.deadline_us = deadline_us, .cancel = cancel},
+    };
+    return insert_label_ask(&q, ret, err);
+}
+
+static bool insert_fence(struct sink *k, const char *db, const char *label, int64_t deadline_us,
+                         const struct cancel *cancel, struct err *err)
+{
+    struct fe_wait wait = {.deadline_us = deadline_us, .cancel = cancel};
+    if (k->http.host == NULL) {
+        return err_say(err,
+                       "label %s of database %s cannot be aborted: that needs an FE's HTTP "
+                       "address, set doris.http",
+                       label, db);
+    }
+    return fe_http_cancel(&k->http, db, label, &wait, err);
+}
+
+/* --- traits, check ------------------------------------------------------------------------------ */
+
+static bool insert_traits(struct sink *k, int64_t deadline_us, const struct cancel *cancel,
+                          struct fe_traits *ret, struct err *err)
+{
+    struct fe_wait wait = {.deadline_us = deadline_us, .cancel = cancel};
+    _cleanup_fe_recipe_ struct fe_recipe *plain = fe_recipe_create(NULL, 0, err);
+    _cleanup_fe_conn_ struct fe_conn *c = fe_pool_take(k->pool, plain, &wait, err);
+    int version = 0;
+    if (c == NULL) {
+        return false;
+    }
+    if (fe_pool_version(k->pool, c, &wait, &version, err) != FE_OK) {
+        return err_prefix(err,
+                          "the version of the FE %s:%d is not known: ", fe_conn_address(c)->host,
+                          fe_conn_address(c)->port);
+    }
+    ret->version = version;
+    fe_pool_put(k->pool, plain, take_ptr(c));
+    return true;
+}
+
+/* DESC shows a table to whoever has any privilege on it, LOAD included, in every version. */
+static bool check_target(const struct sink *k, struct fe_conn *c, const struct job_spec *spec,
+                         const struct fe_wait *wait, struct err *err)
+{
+    const struct fe_address *a = fe_conn_address(c);
+    _cleanup_free_ char *db = fe_conn_quote_name(spec->insert.target_db);
+    _cleanup_free_ char *table = fe_conn_quote_name(spec->insert.target_table);
+    _cleanup_free_ char *sql = xasprintf("DESC %s.%s", db, table);
+    enum fe_result result = fe_conn_run(c, sql, NULL, NULL, wait, err);
+    if (result == FE_OK) {
+        return true;
+    }
+    struct span text = span_of(fe_conn_error_text(c));
+    if (result == FE_REFUSED && fe_error_is_denied(err->code, text)) {
+        return err_prefix(err,
+                          "the service account '%s' may not use table %s.%s: GRANT LOAD_PRIV "
+                          "ON %s.%s TO '%s'; the FE %s:%d says: ",
+                          k->login.user, db, table, db, table, k->login.user, a->host, a->port);
+    }
+    if (result == FE_REFUSED && fe_error_is_missing_table(err->code, text)) {
+        return err_prefix(err, "table %s.%s does not exist; the FE %s:%d says: ", db, table,
+                          a->host, a->port);
+    }
+    return err_prefix(err, "table %s.%s could not be looked up: ", db, table);
+}
+
+static bool explain(struct fe_conn *c, const char *sql, const struct fe_wait *wait, struct err *err)
+{
+    const struct fe_address *a = fe_conn_address(c);
+    _cleanup_free_ char *statement = xasprintf("EXPLAIN %s", sql);
+    switch (fe_conn_run(c, statement, NULL, NULL, wait, err)) {
+    case FE_OK: return true;
+    case FE_REFUSED:
+        return err_prefix(err, "the FE %s:%d cannot plan the job's INSERT (EXPLAIN): ", a->host,
+                          a->port);
+    case FE_UNSENT:
+    case FE_LOST:
+    case FE_STOPPED: break;
+    }
+    return err_prefix(err, "the job's INSERT could not be tried with EXPLAIN: ");
+}
+
+static int64_t seconds_left(int64_t deadline_us)
+{
+    int64_t left_s = (deadline_us - clock_mono_us()) / 1000000;
+    return left_s > 1 ? left_s : 1;
+}
+
+static bool insert_check(struct sink *k, const struct job_spec *spec, const char *sql,
+                         int64_t deadline_us, const struct cancel *cancel,
+                         struct fe_traits *ret_traits, struct err *err)
+{
+    struct fe_wait wait = {.deadline_us = deadline_us, .cancel = cancel};
+    /* A wrong session.* property or database must fail here, not in the first load. */
+    _cleanup_fe_recipe_ struct fe_recipe *recipe =
+        fe_recipe_create(spec, seconds_left(deadline_us), err);
+    _cleanup_fe_conn_ struct fe_conn *c =
+        recipe != NULL ? fe_pool_take(k->pool, recipe, &wait, err) : NULL;
+    int version = 0;
+    bool is_ok = c != NULL && check_target(k, c, spec, &wait, err) &&
+                 (sql == NULL || explain(c, sql, &wait, err)) &&
+                 fe_pool_version(k->pool, c, &wait, &version, err) == FE_OK;
+    if (!is_ok) {
+        blacken_all(k, spec, err->msg);
+        return false;
+    }
+    ret_traits->version = version;
+    return true;
+}
+
+const struct sink_ops insert_sink_ops = {
+    .name = "insert",
+    .load = insert_load,
+    .label = insert_label,
+    .fence = insert_fence,
+    .check = insert_check,
+    .traits = insert_traits,
+};
