@@ -1,0 +1,410 @@
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <mysql.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/msgq.h"
+#include "base/span.h"
+#include "base/xmalloc.h"
+#include "proxy/admin.h"
+#include "proxy/app.h"
+#include "proxy/config.h"
+#include "proxy/jobspec.h"
+#include "proxy/local_env.h"
+#include "proxy/views.h"
+#include "proxy/worker.h"
+#include "scheduler/sched.h"
+#include "sources/insert_sink.h"
+#include "sources/s3_source.h"
+
+enum {
+    MAX_WORKERS = 64,
+    N_TRIES = 4,           /* loads of a task, as in Doris: AbstractStreamingTask.MAX_RETRY + 1 */
+    FENCE_AFTER_MS = 5000, /* time for a statement whose link was cut to end by itself */
+};
+
+static const struct store_ops *const stores[] = {&store_sqlite_ops, NULL};
+static const struct source_ops *const sources[] = {&s3_source_ops, NULL};
+static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+
+struct app {
+    const struct config *config;          /* borrowed */
+    const struct config_sources *sources; /* borrowed */
+    struct event_base *base;
+    struct event *signal_events[ARRAY_SIZE(signals)];
+    struct msgq *queue; /* to main's loop */
+    const struct store_ops *store_ops;
+    struct store *store;
+    struct fe_address *fe_addresses; /* the sink's */
+    struct sink *sink;
+    struct sched *sched;
+    struct views *views;
+    struct local_env local_env;
+    struct address *backends;
+    struct worker_shared shared;
+    struct worker *workers[MAX_WORKERS];
+    size_t n_workers;
+    struct admin_env admin_env;
+    struct admin *admin;
+    pthread_t drainer;
+    bool is_draining;
+    bool is_forced;
+};
+
+/* --- signals ---------------------------------------------------------------------------------- */
+
+static void free_message(struct msg *m)
+{
+    free(m);
+}
+
+static void on_drained(struct msg *m, void *arg)
+{
+    struct app *a = arg;
+    free(m);
+    (void)event_base_loopbreak(a->base); /* only fails without a base */
+}
+
+/* Waits for everybody, so that main's loop can go on listening for the second signal. */
+static void *drain_main(void *arg)
+{
+    struct app *a = arg;
+    for (size_t i = 0; i < a->n_workers; i++) {
+        worker_join(a->workers[i]);
+    }
+    sched_stop(a->sched, a->config->drain_timeout_ms);
+    struct msg *m = xcalloc(1, sizeof(*m));
+    m->destroy = free_message;
+    (void)msgq_send(a->queue, m); /* main waits for it */
+    return NULL;
+}
+
+static void drain(struct app *a, const char *signal_name)
+{
+    if (a->is_draining) {
+        log_warn("stop.forced", "signal", signal_name, NULL);
+        a->is_forced = true;
+        (void)event_base_loopbreak(a->base); /* only fails without a base */
+        return;
+    }
+    log_info("stop.drain", "signal", signal_name, "seconds",
+             LOG_FMT("%" PRId64, a->config->drain_timeout_ms / 1000), NULL);
+    a->is_draining = true;
+    for (size_t i = 0; i < a->n_workers; i++) {
+        worker_stop(a->workers[i], WORKER_DRAIN);
+    }
+    if (pthread_create(&a->drainer, NULL, drain_main, a) != 0) {
+        a->is_forced = true;
+        (void)event_base_loopbreak(a->base); /* only fails without a base */
+    }
+}
+
+static void reload(const struct app *a)
+{
+    struct config fresh = {0};
+    struct err err = {0};
+    if (!config_load(a->sources, &fresh, &err)) {
+        log_error("config.reload", "reason", err.msg, NULL);
+        return;
+    }
+    if (!config_may_reload(a->config, &fresh, &err)) {
+        log_warn("config.reload", "reason", err.msg, NULL);
+    }
+    log_set_level(fresh.log_level);
+    log_info("config.reloaded", "file", a->sources->file, NULL);
+    config_fini(&fresh);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct app *a = arg;
+    (void)what;
+    if (number == SIGHUP) {
+        reload(a);
+    } else {
+        drain(a, number == SIGTERM ? "TERM" : "INT");
+    }
+}
+
+/* Threads inherit the mask: signals reach main alone. */
+static void mask_signals(int how)
+{
+    sigset_t set;
+    (void)sigemptyset(&set); /* neither can fail with these arguments */
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+        (void)sigaddset(&set, signals[i]);
+    }
+    (void)pthread_sigmask(how, &set, NULL);
+}
+
+static bool add_signals(struct app *a, struct err *err)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL); /* cannot fail with these arguments */
+    (void)sigaction(SIGXFSZ, &ignore, NULL); /* a file-size limit is an error of the store's */
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+        a->signal_events[i] = evsignal_new(a->base, signals[i], on_signal, a);
+        if (a->signal_events[i] == NULL || event_add(a->signal_events[i], NULL) != 0) {
+            return err_say(err, "cannot watch signal %d", signals[i]);
+        }
+    }
+    return true;
+}
+
+/* --- parts ------------------------------------------------------------------------------------ */
+
+static bool open_store(struct app *a, struct err *err)
+{
+    const char *url = a->config->store_url;
+    const char *colon = strchr(url, ':');
+    struct span scheme = {url, colon != NULL ? (size_t)(colon - url) : 0};
+    for (size_t i = 0; stores[i] != NULL; i++) {
+        if (span_eq_text(scheme, stores[i]->scheme)) {
+            a->store_ops = stores[i];
+            a->store = stores[i]->open(colon + 1, err);
+            return a->store != NULL || err_prefix(err, "store.url: ");
+        }
+    }
+    return err_say(err, "store.url: \"%s\" is no store that Sluice knows. Use sqlite:PATH", url);
+}
+
+static bool make_sched(struct app *a, struct err *err)
+{
+    const struct config *c = a->config;
+    a->fe_addresses = xcalloc((size_t)c->n_backends, sizeof(*a->fe_addresses));
+    for (int64_t i = 0; i < c->n_backends; i++) {
+        a->fe_addresses[i] =
+            (struct fe_address){.host = c->backends[i].host, .port = c->backends[i].port};
+    }
+    struct insert_sink_options sink = {
+        .addresses = a->fe_addresses,
+        .n_addresses = (size_t)c->n_backends,
+        .user = c->user,
+        .password = c->password,
+        .http_host = c->http.host,
+        .http_port = c->http.port,
+        .connect_timeout_ms = c->connect_timeout_ms,
+    };
+    a->sink = insert_sink_create(&sink);
+    struct sched_options options = {
+        .store_ops = a->store_ops,
+        .store = a->store,
+        .sources = sources,
+        .sink_ops = &insert_sink_ops,
+        .sink = a->sink,
+        .make_spec = jobspec_from_record,
+        .step =
+            {
+                .max_resumes = c->max_auto_resumes,
+                .resume_delay_ms = c->resume_delay_ms,
+                .label_window_ms = c->label_window_s * 1000,
+                .statement_life_ms = c->task_timeout_s * 1000,
+                .fence_after_ms = FENCE_AFTER_MS,
+                .n_tries = N_TRIES,
+            },
+        .n_runners = (size_t)c->runners,
+        .max_jobs = c->max_jobs,
+        .default_interval_s = c->max_interval_s,
+        .task_timeout_s = c->task_timeout_s,
+    };
+    a->sched = sched_create(&options, err);
+    return a->sched != NULL;
+}
+
+static bool resolve_backends(struct app *a, struct err *err)
+{
+    for (int64_t i = 0; i < a->config->n_backends; i++) {
+        if (!address_resolve(&a->config->backends[i], &a->backends, &a->shared.n_backends, err)) {
+            return err_prefix(err, "proxy.backend: ");
+        }
+    }
+    a->shared.config = a->config;
+    a->shared.backends = a->backends;
+    return true;
+}
+
+static size_t count_workers(const struct config *c)
+{
+    long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t n = c->workers > 0 ? c->workers : n_cores;
+    n = n < 1 ? 1 : n;
+    return n > MAX_WORKERS ? MAX_WORKERS : (size_t)n;
+}
+
+static bool make_worker(struct app *a, struct address *at, struct err *err)
+{
+    struct worker_env env = {
+        .shared = &a->shared,
+        .index = (int)a->n_workers,
+        .listen_fd = listener_open(at, err),
+        .local_env = &a->local_env,
+    };
+    /* With port 0 the first listener finds the port, the others join it. */
+    if (env.listen_fd < 0 || !listener_address(env.listen_fd, at, err)) {
+        close_p(&env.listen_fd);
+        return err_prefix(err, "proxy.listen: ");
+    }
+    struct worker *w = worker_create(&env, err);
+    if (w == NULL) {
+        return false;
+    }
+    a->workers[a->n_workers++] = w;
+    return true;
+}
+
+static bool make_workers(struct app *a, struct err *err)
+{
+    struct address *found = NULL;
+    char text[ADDRESS_TEXT_SIZE];
+    size_t n_found = 0;
+    size_t n = count_workers(a->config);
+    if (!address_resolve(&a->config->listen, &found, &n_found, err)) {
+        return err_prefix(err, "proxy.listen: ");
+    }
+    struct address at = found[0];
+    free(found);
+    a->local_env = (struct local_env){
+        .sched = a->sched,
+        .views = a->views,
+        .default_interval_s = a->config->max_interval_s,
+    };
+    while (a->n_workers < n) {
+        if (!make_worker(a, &at, err)) {
+            return false;
+        }
+    }
+    address_format(&at, text);
+    log_info("proxy.listen", "address", text, "workers", LOG_FMT("%zu", n), NULL);
+    return true;
+}
+
+static bool make_admin(struct app *a, struct err *err)
+{
+    a->admin_env = (struct admin_env){
+        .workers = a->workers,
+        .n_workers = a->n_workers,
+        .sched = sched_counters(a->sched),
+    };
+    if (a->config->admin.host == NULL) {
+        return true; /* switched off */
+    }
+    a->admin = admin_create(a->base, &a->config->admin, &a->admin_env, err);
+    return a->admin != NULL;
+}
+
+static bool make_loop(struct app *a, struct err *err)
+{
+    a->base = event_base_new();
+    if (a->base == NULL) {
+        return err_say(err, "cannot create the main event loop");
+    }
+    a->queue = msgq_create(a->base, on_drained, a, err);
+    return a->queue != NULL && add_signals(a, err);
+}
+
+static bool make_views(struct app *a, struct err *err)
+{
+    a->views = views_create(err);
+    return a->views != NULL;
+}
+
+struct app *app_create(const struct config *config, const struct config_sources *from,
+                       struct err *err)
+{
+    struct app *a = xcalloc(1, sizeof(*a));
+    a->config = config;
+    a->sources = from;
+    mask_signals(SIG_BLOCK); /* until app_run(), and for good in every thread */
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || mysql_library_init(0, NULL, NULL) != 0) {
+        (void)err_say(err, "cannot initialise libcurl or the MariaDB client library");
+        app_destroy(a);
+        return NULL;
+    }
+    if (!make_loop(a, err) || !open_store(a, err) || !make_sched(a, err) ||
+        !resolve_backends(a, err) || !make_views(a, err) || !make_workers(a, err) ||
+        !make_admin(a, err)) {
+        app_destroy(a);
+        return NULL;
+    }
+    return a;
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+static bool start(struct app *a, struct err *err)
+{
+    if (!sched_start(a->sched, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < a->n_workers; i++) {
+        if (!worker_start(a->workers[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void stop_at_once(struct app *a)
+{
+    for (size_t i = 0; i < a->n_workers; i++) {
+        worker_stop(a->workers[i], WORKER_NOW);
+        worker_join(a->workers[i]);
+    }
+    sched_stop(a->sched, 0);
+}
+
+enum app_end app_run(struct app *a, struct err *err)
+{
+    if (!start(a, err)) {
+        stop_at_once(a);
+        return APP_FAILED;
+    }
+    log_info("sluice.ready", "version", SLUICE_VERSION, NULL);
+    mask_signals(SIG_UNBLOCK);
+    (void)event_base_dispatch(a->base); /* ends by drain() */
+    if (a->is_forced) {
+        return APP_FORCED;
+    }
+    pthread_join(a->drainer, NULL);
+    log_info("sluice.stopped", NULL);
+    return APP_DRAINED;
+}
+
+void app_destroy(struct app *a)
+{
+    if (a == NULL) {
+        return;
+    }
+    admin_destroy(a->admin);
+    views_destroy(a->views); /* before the workers: it sends to their queues */
+    sched_destroy(a->sched);
+    for (size_t i = 0; i < a->n_workers; i++) {
+        worker_destroy(a->workers[i]);
+    }
+    if (a->sink != NULL) {
+        insert_sink_destroy(a->sink);
+    }
+    if (a->store != NULL) {
+        a->store_ops->close(a->store);
+    }
+    free(a->fe_addresses);
+    free(a->backends);
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+        if (a->signal_events[i] != NULL) {
+            event_free(a->signal_events[i]);
+        }
+    }
+    msgq_destroy(a->queue);
+    if (a->base != NULL) {
+        event_base_free(a->base);
+    }
+    mysql_library_end();
+    curl_global_cleanup();
+    free(a);
+}

@@ -1,0 +1,68 @@
+/*
+ * Configuration: one table (config.c) says of every key its type, bounds, default, unit, help and
+ * whether SIGHUP may change it. Read from an INI file, then SLUICE_SECTION_KEY of the environment,
+ * then --set section.key=value, the later winning. The result is immutable; main owns it.
+ */
+#ifndef PROXY_CONFIG_H
+#define PROXY_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+struct host_port {
+    char *host; /* owned; no brackets around IPv6 */
+    int port;
+};
+
+struct config {
+    /* [proxy] */
+    struct host_port listen;    /* proxy.listen, 127.0.0.1:6033 */
+    struct host_port *backends; /* proxy.backend, FE MySQL addresses, 127.0.0.1:9030 */
+    int64_t n_backends;
+    int64_t workers;            /* proxy.workers, 0 = one per core, at most 64 */
+    int64_t max_connections;    /* proxy.max_connections, 10000 */
+    int64_t connect_timeout_ms; /* proxy.connect_timeout, ms, 5000 */
+    int64_t login_timeout_ms;   /* proxy.login_timeout, ms, 30000 */
+    int64_t drain_timeout_ms;   /* proxy.drain_timeout, ms, 30000: first SIGTERM */
+    /* [doris] */
+    struct host_port http; /* doris.http, FE HTTP; host NULL = not configured */
+    char *user;            /* doris.user, root */
+    char *password;        /* doris.password or the first line of doris.password_file */
+    /* [store] */
+    char *store_url; /* store.url, sqlite:/var/lib/sluice/sluice.db */
+    /* [http] */
+    struct host_port admin; /* http.listen, 127.0.0.1:6080; host NULL = off */
+    /* [scheduler] */
+    int64_t runners;          /* scheduler.runners, threads that may block, 16 */
+    int64_t max_jobs;         /* scheduler.max_jobs, 1024, as Doris's max_streaming_job_num */
+    int64_t max_interval_s;   /* scheduler.max_interval, s, 10: default of the property */
+    int64_t task_timeout_s;   /* scheduler.task_timeout, s, 1800 */
+    int64_t label_window_s;   /* scheduler.label_window, s, 60: see scheduler/step.h */
+    int64_t max_auto_resumes; /* scheduler.max_auto_resumes, 10 */
+    int64_t resume_delay_ms;  /* scheduler.resume_delay, ms, 10000: first back-off */
+    /* [log] */
+    enum log_level log_level;   /* log.level, info */
+    enum log_format log_format; /* log.format, text */
+};
+
+struct config_sources {
+    const char *file;        /* NULL: none */
+    char *const *environ;    /* NULL-terminated, may be NULL */
+    const char *const *sets; /* "section.key=value", NULL-terminated, may be NULL */
+};
+
+/* Everything from defaults on. A wrong key, type or bound is one line naming file, line and key. */
+bool config_load(const struct config_sources *from, struct config *ret, struct err *err);
+void config_fini(struct config *c);
+/* The commented example that deploy/sluice.conf is: every key with help, unit, bounds, default. */
+void config_print(FILE *to);
+/*
+ * Is the change from `old` to `new` limited to keys marked reloadable? False names the first other.
+ */
+bool config_may_reload(const struct config *old, const struct config *new, struct err *err);
+
+#endif

@@ -1,0 +1,214 @@
+#include <assert.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "base/xmalloc.h"
+#include "proxy/config_table.h"
+
+/* The order of the enum is that of the names. */
+static const char *const level_names[] = {
+    [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", NULL};
+static const char *const format_names[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json", NULL};
+static const char *const store_schemes[] = {"sqlite:", NULL};
+
+#define AT(member) offsetof(struct config_draft, member)
+
+enum { MS = 1, S = 1000 };
+
+const struct config_key config_table_keys[] = {
+    {"proxy", "listen",
+     "Address where clients connect, as they would to the FE. Port 0 takes any free one.",
+     "127.0.0.1:6033", CONFIG_ADDRESS, .offset = AT(config.listen), .min = 0, .max = 65535},
+    {"proxy", "backend",
+     "MySQL addresses (query_port) of the FEs of one Doris cluster. They are tried in this order.",
+     "127.0.0.1:9030", CONFIG_ADDRESS_LIST, .offset = AT(config.backends), .min = 1, .max = 65535},
+    {"proxy", "workers", "Threads that relay connections; 0 starts one a processor core.", "0",
+     CONFIG_INT, .offset = AT(config.workers), .min = 0, .max = 64},
+    {"proxy", "max_connections",
+     "Client connections at a time. More are refused with error 1040, \"Too many connections\".",
+     "10000", CONFIG_INT, .offset = AT(config.max_connections), .min = 1, .max = 1000000},
+    {"proxy", "connect_timeout", "How long an FE may take to accept a connection.", "5s",
+     CONFIG_DURATION, .unit_ms = MS, .offset = AT(config.connect_timeout_ms), .min = 1,
+     .max = 600000},
+    {"proxy", "login_timeout", "How long a client may take from connecting to being logged in.",
+     "30s", CONFIG_DURATION, .unit_ms = MS, .offset = AT(config.login_timeout_ms), .min = 1,
+     .max = 3600000},
+    {"proxy", "drain_timeout",
+     "How long connections and running tasks may go on after the first SIGTERM. A second SIGTERM "
+     "ends them at once.",
+     "30s", CONFIG_DURATION, .unit_ms = MS, .offset = AT(config.drain_timeout_ms), .min = 0,
+     .max = 3600000},
+
+    {"doris", "http",
+     "HTTP address (http_port) of an FE, asked for its configuration and for what became of loads. "
+     "Empty: do without.",
+     "", CONFIG_ADDRESS, .is_optional = true, .offset = AT(config.http), .min = 1, .max = 65535},
+    {"doris", "user",
+     "User under which the tasks of streaming jobs load. It needs LOAD on their target tables.",
+     "root", CONFIG_TEXT, .offset = AT(config.user), .min = 1, .max = 128},
+    {"doris", "password",
+     "Password of doris.user. Better kept in a file of its own, see doris.password_file.", "",
+     CONFIG_SECRET, .offset = AT(config.password), .min = 0, .max = 256},
+    {"doris", "password_file",
+     "File whose first line is the password of doris.user. It must not be readable by everybody. "
+     "Set this or doris.password, not both.",
+     "", CONFIG_PATH, .offset = AT(password_file), .min = 0, .max = 4095},
+
+    {"store", "url",
+     "Where jobs, tasks and offsets are kept: sqlite: and the path of a file on a local disk. Its "
+     "directory must exist. The file is created when it is not there.",
+     "sqlite:/var/lib/sluice/sluice.db", CONFIG_URL, .offset = AT(config.store_url), .min = 1,
+     .max = 4096, .choices = store_schemes},
+
+    {"http", "listen",
+     "Address of Sluice's own HTTP server (health, metrics). Port 0 takes any free one. Empty: no "
+     "server.",
+     "127.0.0.1:6080", CONFIG_ADDRESS, .is_optional = true, .offset = AT(config.admin), .min = 0,
+     .max = 65535},
+
+    {"scheduler", "runners",
+     "Threads that list objects and run loads, and so the number of tasks at a time.", "16",
+     CONFIG_INT, .offset = AT(config.runners), .min = 1, .max = 256},
+    {"scheduler", "max_jobs", "Streaming jobs that may exist at a time.", "1024", CONFIG_INT,
+     .offset = AT(config.max_jobs), .min = 1, .max = 100000},
+    {"scheduler", "max_interval",
+     "Default of the job property max_interval: how often an idle job looks for new data.", "10s",
+     CONFIG_DURATION, .unit_ms = S, .offset = AT(config.max_interval_s), .min = 1, .max = 86400},
+    {"scheduler", "task_timeout", "How long the load of one task may take in Doris.", "30m",
+     CONFIG_DURATION, .unit_ms = S, .offset = AT(config.task_timeout_s), .min = 1, .max = 86400},
+    {"scheduler", "label_window",
+     "How long Doris surely remembers the label of a load. Set it no larger than the FE's "
+     "label_keep_max_second and streaming_label_keep_max_second; a large value where Doris forgets "
+     "earlier loads data twice.",
+     "1m", CONFIG_DURATION, .unit_ms = S, .offset = AT(config.label_window_s), .min = 0,
+     .max = 2592000},
+    {"scheduler", "max_auto_resumes",
+     "How often in a row a job that failed is resumed by itself. After that it stays PAUSED until "
+     "RESUME JOB.",
+     "10", CONFIG_INT, .offset = AT(config.max_auto_resumes), .min = 0, .max = 1000000},
+    {"scheduler", "resume_delay",
+     "Wait before a job that failed is resumed for the first time; it doubles every time.", "10s",
+     CONFIG_DURATION, .unit_ms = MS, .offset = AT(config.resume_delay_ms), .min = 1,
+     .max = 3600000},
+
+    {"log", "level", "Least severity that is logged.", "info", CONFIG_ENUM, .is_reloadable = true,
+     .offset = AT(config.log_level), .choices = level_names},
+    {"log", "format", "Form of the log on standard error: text for people, json for machines.",
+     "text", CONFIG_ENUM, .offset = AT(config.log_format), .choices = format_names},
+};
+
+static_assert(ARRAY_SIZE(config_table_keys) == CONFIG_N_KEYS, "every key is counted");
+static_assert(sizeof(enum log_level) == sizeof(int), "CONFIG_ENUM writes an int");
+static_assert(sizeof(enum log_format) == sizeof(int), "CONFIG_ENUM writes an int");
+
+const struct config_key *config_table_find(struct span section, struct span name)
+{
+    for (size_t i = 0; i < CONFIG_N_KEYS; i++) {
+        const struct config_key *key = &config_table_keys[i];
+        if (span_eq_text(section, key->section) && span_eq_text(name, key->name)) {
+            return key;
+        }
+    }
+    return NULL;
+}
+
+void config_table_env_name(const struct config_key *key, char ret_name[CONFIG_ENV_SIZE])
+{
+    int n = snprintf(ret_name, CONFIG_ENV_SIZE, "SLUICE_%s_%s", key->section, key->name);
+    assert(n > 0 && n < CONFIG_ENV_SIZE); /* the names are ours */
+    for (int i = 0; i < n; i++) {
+        ret_name[i] = (char)toupper((unsigned char)ret_name[i]);
+    }
+}
+
+const struct config_key *config_table_find_env(struct span name)
+{
+    for (size_t i = 0; i < CONFIG_N_KEYS; i++) {
+        char env_name[CONFIG_ENV_SIZE];
+        config_table_env_name(&config_table_keys[i], env_name);
+        if (span_eq_text(name, env_name)) {
+            return &config_table_keys[i];
+        }
+    }
+    return NULL;
+}
+
+enum { LONGEST_GUESS = 64, FARTHEST_GUESS = 2 };
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Insertions, deletions and replacements between two short texts, letter case apart. */
+static size_t edit_distance(struct span a, struct span b)
+{
+    size_t row[LONGEST_GUESS + 1];
+    assert(a.n <= LONGEST_GUESS && b.n <= LONGEST_GUESS);
+    for (size_t k = 0; k <= b.n; k++) {
+        row[k] = k;
+    }
+    for (size_t i = 1; i <= a.n; i++) {
+        size_t diagonal = row[0]; /* of (i - 1, k - 1) */
+        row[0] = i;
+        for (size_t k = 1; k <= b.n; k++) {
+            bool is_same = strncasecmp(&a.p[i - 1], &b.p[k - 1], 1) == 0;
+            size_t cost = smaller(smaller(row[k], row[k - 1]) + 1, diagonal + (is_same ? 0 : 1));
+            diagonal = row[k];
+            row[k] = cost;
+        }
+    }
+    return row[b.n];
+}
+
+/* Keeps the nearer of two guesses; true when it is the new one. */
+static bool is_nearer(struct span wrong, const char *right, size_t *nearest)
+{
+    struct span candidate = span_of(right);
+    if (wrong.n > LONGEST_GUESS || candidate.n > LONGEST_GUESS) {
+        return false;
+    }
+    size_t distance = edit_distance(wrong, candidate);
+    if (distance >= *nearest) {
+        return false;
+    }
+    *nearest = distance;
+    return true;
+}
+
+const struct config_key *config_table_guess(struct span section, struct span name)
+{
+    char wrong[LONGEST_GUESS + 2]; /* one more is enough to see that it is too long */
+    size_t nearest = FARTHEST_GUESS + 1;
+    const struct config_key *guess = NULL;
+    (void)snprintf(wrong, sizeof(wrong), "%.*s.%.*s", SPAN_ARG(section), SPAN_ARG(name));
+    for (size_t i = 0; i < CONFIG_N_KEYS; i++) {
+        const struct config_key *key = &config_table_keys[i];
+        char right[LONGEST_GUESS + 1];
+        (void)snprintf(right, sizeof(right), "%s.%s", key->section, key->name); /* fits */
+        if (is_nearer(span_of(wrong), right, &nearest)) {
+            guess = key;
+        }
+    }
+    for (size_t i = 0; guess == NULL && i < CONFIG_N_KEYS; i++) {
+        if (span_ieq_text(name, config_table_keys[i].name)) {
+            guess = &config_table_keys[i]; /* right name, wrong section */
+        }
+    }
+    return guess;
+}
+
+const struct config_key *config_table_guess_env(struct span name)
+{
+    size_t nearest = FARTHEST_GUESS + 1;
+    const struct config_key *guess = NULL;
+    for (size_t i = 0; i < CONFIG_N_KEYS; i++) {
+        char right[CONFIG_ENV_SIZE];
+        config_table_env_name(&config_table_keys[i], right);
+        if (is_nearer(name, right, &nearest)) {
+            guess = &config_table_keys[i];
+        }
+    }
+    return guess;
+}

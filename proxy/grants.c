@@ -1,0 +1,156 @@
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/span.h"
+#include "base/xmalloc.h"
+#include "proxy/grants.h"
+#include "proxy/local.h"
+
+enum { SCOPES_MAX = 100000 }; /* a cell is capped by the answer's size already */
+
+static const char catalog[] = "internal";
+
+/* Is LOAD or ADMIN among privileges like "Select_priv,Load_priv" (2.0 puts blanks between)? */
+static bool list_has_load(struct span list)
+{
+    size_t at = 0;
+    while (at < list.n) {
+        size_t from = at;
+        while (at < list.n && strchr(", \t()", list.p[at]) == NULL) {
+            at++;
+        }
+        struct span word = {list.p + from, at - from};
+        if (span_ieq_text(word, "Load_priv") || span_ieq_text(word, "Admin_priv")) {
+            return true;
+        }
+        at++;
+    }
+    return false;
+}
+
+static void add_scope(struct grants *g, struct span name)
+{
+    if (g->n_scopes < SCOPES_MAX) {
+        g->scopes = xrealloc_array(g->scopes, g->n_scopes + 1, sizeof(char *));
+        g->scopes[g->n_scopes++] = span_dup(name);
+    }
+}
+
+/* "internal.db1: Select_priv,Load_priv; internal.db2: …" */
+static void read_cell(struct grants *g, const char *cell)
+{
+    struct span rest = span_of(cell);
+    while (rest.n > 0) {
+        const char *end = memchr(rest.p, ';', rest.n);
+        struct span item = {rest.p, end != NULL ? (size_t)(end - rest.p) : rest.n};
+        const char *colon = memchr(item.p, ':', item.n);
+        if (colon != NULL && list_has_load(span_between(colon + 1, item.p + item.n))) {
+            add_scope(g, span_trim(span_between(item.p, colon)));
+        }
+        size_t used = item.n + (end != NULL ? 1 : 0);
+        rest.p += used;
+        rest.n -= used;
+    }
+}
+
+static bool find_column(const struct answer *a, const char *name, size_t *ret)
+{
+    for (size_t i = 0; i < a->n_columns; i++) {
+        if (strcasecmp(a->columns[i], name) == 0) {
+            *ret = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void read_row(const struct answer *a, size_t row, size_t identity, struct grants *g)
+{
+    static const char *const scoped[] = {"CatalogPrivs", "DatabasePrivs", "TablePrivs"};
+    char **cells = a->cells + row * a->n_columns;
+    size_t column = 0;
+    if (g->identity == NULL && cells[identity] != NULL) {
+        g->identity = xstrdup(cells[identity]);
+    }
+    if (find_column(a, "GlobalPrivs", &column) && cells[column] != NULL &&
+        list_has_load(span_of(cells[column]))) {
+        g->has_global = true;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(scoped); i++) {
+        if (find_column(a, scoped[i], &column) && cells[column] != NULL) {
+            read_cell(g, cells[column]);
+        }
+    }
+}
+
+bool grants_read(const struct answer *answer, struct grants *ret, struct err *err)
+{
+    size_t identity = 0;
+    size_t global = 0;
+    if (answer->is_error) {
+        *err = answer->err;
+        return err_prefix(err, "Sluice cannot learn your privileges, SHOW GRANTS failed: ");
+    }
+    if (!find_column(answer, "UserIdentity", &identity) ||
+        !find_column(answer, "GlobalPrivs", &global)) {
+        return err_say(err, "Sluice cannot learn your privileges: SHOW GRANTS of this FE has no "
+                            "columns UserIdentity and GlobalPrivs; is it a Doris FE?");
+    }
+    *ret = (struct grants){0};
+    for (size_t row = 0; row < answer->n_rows; row++) {
+        read_row(answer, row, identity, ret);
+    }
+    return true;
+}
+
+void grants_copy(const struct grants *from, struct grants *ret)
+{
+    *ret = (struct grants){
+        .identity = from->identity != NULL ? xstrdup(from->identity) : NULL,
+        .has_global = from->has_global,
+    };
+    for (size_t i = 0; i < from->n_scopes; i++) {
+        add_scope(ret, span_of(from->scopes[i]));
+    }
+}
+
+void grants_fini(struct grants *g)
+{
+    for (size_t i = 0; i < g->n_scopes; i++) {
+        free(g->scopes[i]);
+    }
+    free(g->scopes);
+    free(g->identity);
+    *g = (struct grants){0};
+}
+
+/* Is `scope` catalog, catalog.db or catalog.db.table of this table? */
+static bool scope_covers(const char *scope, const char *db, const char *table)
+{
+    _cleanup_free_ char *of_db = xasprintf("%s.%s", catalog, db);
+    _cleanup_free_ char *of_table = xasprintf("%s.%s.%s", catalog, db, table);
+    return strcmp(scope, catalog) == 0 || strcmp(scope, of_db) == 0 || strcmp(scope, of_table) == 0;
+}
+
+bool grants_may_load(const struct grants *g, const char *db, const char *table)
+{
+    if (g->has_global) {
+        return true;
+    }
+    for (size_t i = 0; i < g->n_scopes; i++) {
+        if (scope_covers(g->scopes[i], db, table)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool grants_deny_load(const struct grants *g, const char *db, const char *table, struct err *err)
+{
+    return err_set(err, ERR_TABLEACCESS_DENIED, "42000",
+                   "LOAD command denied to user %s for table '%s.%s'. An administrator can GRANT "
+                   "LOAD_PRIV ON %s.%s TO %s",
+                   g->identity != NULL ? g->identity : "''", db, table, db, table,
+                   g->identity != NULL ? g->identity : "''");
+}

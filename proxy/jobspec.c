@@ -1,0 +1,234 @@
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "base/xmalloc.h"
+#include "parser/stmt.h"
+#include "proxy/jobspec.h"
+
+#define DETAIL "errCode = 2, detailMessage = "
+
+enum { NAME_MAX_BYTES = 64 * 4 }; /* 64 characters of up to four bytes */
+
+/* The integer properties: StreamingJobProperties.java. */
+static const struct int_property {
+    const char *key;
+    int64_t min;
+    int64_t max;
+    const char *message; /* takes the value as text */
+} int_properties[] = {
+    {"max_interval", 1, INT64_C(1000000000),
+     DETAIL "max_interval must be at least 1 second, but was "},
+    {"s3.max_batch_files", 1, INT64_C(1000000000),
+     DETAIL "s3.max_batch_files must be at least 1, but was "},
+    {"s3.max_batch_bytes", INT64_C(104857600), INT64_C(10737418240),
+     DETAIL "s3.max_batch_bytes must be between 100 MB and 10 GB, but was "},
+};
+
+static bool check_property(const char *key, const char *value, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(int_properties); i++) {
+        const struct int_property *p = &int_properties[i];
+        int64_t n = 0;
+        if (strcasecmp(key, p->key) == 0) {
+            return span_to_int64(span_of(value), p->min, p->max, &n) ||
+                   err_say(err, "%s%s. Give a plain number without a unit", p->message, value);
+        }
+    }
+    if (strcasecmp(key, "offset") == 0) {
+        return true; /* the source knows its own offsets */
+    }
+    if (strncasecmp(key, "session.", 8) == 0) {
+        return key[8] != '\0' || err_say(err, DETAIL "Invalid session variable, [%s]", key);
+    }
+    return err_say(err,
+                   DETAIL "Invalid properties: [%s]. Supported keys are [max_interval, "
+                          "s3.max_batch_files, s3.max_batch_bytes, offset] or any key starting "
+                          "with 'session.'.",
+                   key);
+}
+
+static bool check_name(const char *name, struct err *err)
+{
+    if (name[0] == '\0') {
+        return err_say(err, DETAIL "Job name can not be empty");
+    }
+    if (strncmp(name, "inner_", 6) == 0) {
+        return err_say(err, DETAIL "job name can not start with inner_");
+    }
+    if (strlen(name) > NAME_MAX_BYTES) {
+        return err_say(err, DETAIL "the job name is %zu bytes long, at most %d are allowed",
+                       strlen(name), NAME_MAX_BYTES);
+    }
+    return true;
+}
+
+static bool check_props(const struct stmt_props *props, struct err *err)
+{
+    for (size_t i = 0; i < props->n; i++) {
+        if (!check_property(props->items[i].key, props->items[i].value, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct spec_prop *copy_props(const struct stmt_props *from)
+{
+    struct spec_prop *props = xcalloc(from->n, sizeof(*props));
+    for (size_t i = 0; i < from->n; i++) {
+        props[i] = (struct spec_prop){
+            .key = xstrdup(from->items[i].key),
+            .value = xstrdup(from->items[i].value),
+            .value_at = from->items[i].value_at,
+            .value_end = from->items[i].value_end,
+        };
+    }
+    return props;
+}
+
+static int64_t interval_of(const struct job_spec *spec, int64_t default_interval_s)
+{
+    const char *text = spec_prop_get(spec->props, spec->n_props, "max_interval");
+    int64_t interval = default_interval_s;
+    if (text != NULL && !span_to_int64(span_of(text), 1, INT64_MAX / 1000, &interval)) {
+        interval = default_interval_s; /* cannot happen: checked at CREATE */
+    }
+    return interval;
+}
+
+static bool resolve_target(const struct stmt_insert *insert, const char *current_db,
+                           struct err *err)
+{
+    if (insert->catalog != NULL && strcmp(insert->catalog, "internal") != 0) {
+        return err_say(err,
+                       DETAIL "the target %s.%s.%s is in an external catalog; a streaming job "
+                              "loads into a table of catalog internal",
+                       insert->catalog, insert->db, insert->table);
+    }
+    if (insert->db == NULL && (current_db == NULL || current_db[0] == '\0')) {
+        return err_set(err, ERR_NO_DB, "3D000",
+                       "No database selected. Write the target as db.%s, or USE a database first",
+                       insert->table);
+    }
+    return true;
+}
+
+static struct job_spec *make_spec(const struct stmt_insert *insert, const char *current_db,
+                                  const struct stmt_props *props, int64_t default_interval_s)
+{
+    struct job_spec *spec = xcalloc(1, sizeof(*spec));
+    spec->insert = (struct insert_spec){
+        .sql = span_dup(insert->text),
+        .sql_len = insert->text.n,
+        .current_db = current_db != NULL && current_db[0] != '\0' ? xstrdup(current_db) : NULL,
+        .target_db = xstrdup(insert->db != NULL ? insert->db : current_db),
+        .target_table = xstrdup(insert->table),
+        .label_at = insert->label_at,
+        .label_end = insert->label_end,
+        .tvf = xstrdup(insert->tvf),
+        .tvf_props = copy_props(&insert->tvf_props),
+        .n_tvf_props = insert->tvf_props.n,
+    };
+    spec->props = copy_props(props);
+    spec->n_props = props->n;
+    spec->max_interval_s = interval_of(spec, default_interval_s);
+    return spec;
+}
+
+/* {"s3.max_batch_files":"2"}: texts as given, in their order; "" when there are none. */
+static char *props_to_json(const struct stmt_props *props)
+{
+    json_t *object = json_object();
+    char *text = NULL;
+    for (size_t i = 0; i < props->n; i++) {
+        (void)json_object_set_new(object, props->items[i].key,
+                                  json_string(props->items[i].value)); /* memory only */
+    }
+    if (props->n > 0) {
+        text = json_dumps(object, JSON_COMPACT);
+    }
+    json_decref(object);
+    return text != NULL ? text : xstrdup("");
+}
+
+bool jobspec_from_create(const struct stmt_create *create, const char *definer,
+                         const char *current_db, int64_t default_interval_s,
+                         struct job_spec **ret_spec, struct job_record *ret_job, struct err *err)
+{
+    if (!check_name(create->name, err) || !check_props(&create->props, err) ||
+        !resolve_target(&create->insert, current_db, err)) {
+        return false;
+    }
+    struct job_spec *spec =
+        make_spec(&create->insert, current_db, &create->props, default_interval_s);
+    *ret_spec = spec;
+    *ret_job = (struct job_record){
+        .name = xstrdup(create->name),
+        .definer = xstrdup(definer),
+        .current_db = spec->insert.current_db != NULL ? xstrdup(spec->insert.current_db) : NULL,
+        .target_db = xstrdup(spec->insert.target_db),
+        .target_table = xstrdup(spec->insert.target_table),
+        .sql = xstrdup(spec->insert.sql),
+        .properties = props_to_json(&create->props),
+        .comment = xstrdup(create->comment != NULL ? create->comment : ""),
+        .state = JOB_PENDING,
+    };
+    return true;
+}
+
+/* The stored JSON as property list; the stored text was made by props_to_json(). */
+static bool props_from_json(const char *text, struct stmt_props *ret, struct err *err)
+{
+    json_error_t why;
+    const char *key = NULL;
+    json_t *value = NULL;
+    json_t *object = json_loads(text[0] != '\0' ? text : "{}", 0, &why);
+    if (!json_is_object(object)) {
+        json_decref(object);
+        return err_say(err, "its stored properties are not a JSON object: %s", why.text);
+    }
+    ret->items = xcalloc(json_object_size(object), sizeof(*ret->items));
+    json_object_foreach(object, key, value)
+    {
+        const char *s = json_string_value(value);
+        ret->items[ret->n++] = (struct stmt_prop){
+            .key = xstrdup(key),
+            .value = xstrdup(s != NULL ? s : ""),
+        };
+    }
+    json_decref(object);
+    return true;
+}
+
+static void free_props(struct stmt_props *props)
+{
+    for (size_t i = 0; i < props->n; i++) {
+        free(props->items[i].key);
+        free(props->items[i].value);
+    }
+    free(props->items);
+    *props = (struct stmt_props){0};
+}
+
+bool jobspec_from_record(const struct job_record *job, int64_t default_interval_s,
+                         struct job_spec **ret_spec, struct err *err)
+{
+    struct stmt_insert insert = {0};
+    struct stmt_props props = {0};
+    if (!stmt_parse_insert(span_of(job->sql), &insert, err)) {
+        return false;
+    }
+    bool is_ok = resolve_target(&insert, job->current_db, err) &&
+                 props_from_json(job->properties != NULL ? job->properties : "", &props, err);
+    if (is_ok) {
+        *ret_spec = make_spec(&insert, job->current_db, &props, default_interval_s);
+    }
+    free_props(&props);
+    stmt_insert_fini(&insert);
+    return is_ok;
+}

@@ -1,0 +1,79 @@
+/* sluice: options, configuration, then the app; see app.h for what runs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "proxy/app.h"
+#include "proxy/config.h"
+#include "proxy/options.h"
+
+enum { EXIT_FORCED = 130 };
+
+static int usage(const struct err *err)
+{
+    (void)fprintf(stderr, "sluice: %s\n", err->msg); /* nothing to do if that fails, too */
+    return OPTIONS_EXIT_USAGE;
+}
+
+static int run(const struct config *config, const struct config_sources *from)
+{
+    struct err err = {0};
+    enum app_end end = APP_FAILED;
+    log_setup(config->log_level, config->log_format);
+    struct app *app = app_create(config, from, &err);
+    if (app != NULL) {
+        end = app_run(app, &err);
+    }
+    if (end == APP_FORCED) {
+        _exit(EXIT_FORCED); /* threads still run; the store is safe at any moment */
+    }
+    app_destroy(app);
+    if (end == APP_FAILED) {
+        log_error("sluice.failed", "reason", err.msg, NULL);
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}
+
+static int run_with_config(const struct options *options)
+{
+    struct config_sources from = {
+        .file = options_config_file(options, environ, options_fallback_file),
+        .environ = environ,
+        .sets = options->sets,
+    };
+    struct config config = {0};
+    struct err err = {0};
+    if (!config_load(&from, &config, &err)) {
+        return usage(&err);
+    }
+    int rc = EXIT_SUCCESS;
+    if (options->action == OPTIONS_CHECK_CONFIG) {
+        (void)printf("%s: the configuration is right\n",
+                     from.file != NULL ? from.file : "no file"); /* for people only */
+    } else {
+        rc = run(&config, &from);
+    }
+    config_fini(&config);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    struct err err = {0};
+    int rc = EXIT_SUCCESS;
+    if (!options_parse(argc, argv, &options, &err)) {
+        return usage(&err);
+    }
+    switch (options.action) {
+    case OPTIONS_PRINT_CONFIG: config_print(stdout); break;
+    case OPTIONS_HELP: options_print_help(stdout); break;
+    case OPTIONS_VERSION: options_print_version(stdout); break;
+    case OPTIONS_RUN:
+    case OPTIONS_CHECK_CONFIG: rc = run_with_config(&options); break;
+    }
+    options_fini(&options);
+    return rc;
+}

@@ -1,0 +1,461 @@
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xmalloc.h"
+#include "proxy/ask.h"
+#include "proxy/config.h"
+#include "proxy/packet.h"
+#include "proxy/session.h"
+#include "proxy/worker_session.h"
+
+enum {
+    READS_PER_TURN = 4,     /* of full buffers, before other sessions have their turn */
+    FLUSH_MS = 10000,       /* for a peer that reads nothing while the session ends */
+    LINGER_MS = 2000,       /* for a client to read our last ERR and close */
+    HALF_CLOSED_MS = 10000, /* without a byte for a client that sends no more */
+    REASON_SIZE = 512,
+};
+
+#define STATE_BIT(state) (1U << (state))
+
+static const struct {
+    const char *name;
+    unsigned next; /* legal moves */
+} states[] = {
+    [SESSION_CONNECTING] = {"connecting", STATE_BIT(SESSION_GREETING) |
+                                              STATE_BIT(SESSION_CONNECTING) |
+                                              STATE_BIT(SESSION_FLUSHING)},
+    [SESSION_GREETING] = {"greeting", STATE_BIT(SESSION_CONNECTING) | STATE_BIT(SESSION_LOGIN) |
+                                          STATE_BIT(SESSION_FLUSHING)},
+    [SESSION_LOGIN] = {"login", STATE_BIT(SESSION_READY) | STATE_BIT(SESSION_FLUSHING)},
+    [SESSION_READY] = {"ready", STATE_BIT(SESSION_LOCAL) | STATE_BIT(SESSION_FLUSHING)},
+    [SESSION_LOCAL] = {"local", STATE_BIT(SESSION_READY) | STATE_BIT(SESSION_FLUSHING)},
+    [SESSION_FLUSHING] = {"flushing", STATE_BIT(SESSION_LINGERING) | STATE_BIT(SESSION_DEAD)},
+    [SESSION_LINGERING] = {"lingering", STATE_BIT(SESSION_DEAD)},
+    [SESSION_DEAD] = {"dead", 0},
+};
+
+void session_move(struct session *s, enum session_state to)
+{
+    assert((states[s->state].next & STATE_BIT(to)) != 0);
+    s->state = to;
+}
+
+void session_set_timer(struct session *s, int64_t ms)
+{
+    struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+    (void)event_add(&s->timer, &tv); /* grows a heap: fails for want of memory alone */
+}
+
+void session_backend_text(const struct session *s, char ret_text[ADDRESS_TEXT_SIZE])
+{
+    address_format(&worker_shared(s->worker)->backends[s->backend], ret_text);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void die(struct session *s)
+{
+    session_move(s, SESSION_DEAD);
+    (void)event_del(&s->timer); /* not pending is no error */
+    relay_close(&s->server);
+    relay_close(&s->client);
+    worker_session_dead(s->worker, s);
+}
+
+/* FLUSHING: on, as soon as nothing waits to be sent. */
+static void continue_end(struct session *s)
+{
+    if (relay_pending(&s->client) > 0 || relay_pending(&s->server) > 0) {
+        return;
+    }
+    relay_close(&s->server);
+    /* Closing with unread input would send a reset, which can overtake our ERR. */
+    bool must_linger = s->has_told_err && s->client.error == 0 && !s->is_client_eof &&
+                       shutdown(s->client.fd, SHUT_WR) == 0;
+    if (!must_linger) {
+        die(s);
+        return;
+    }
+    session_move(s, SESSION_LINGERING);
+    session_set_timer(s, LINGER_MS);
+    relay_set_reading(&s->client, true);
+}
+
+static void log_end(const struct session *s, const char *reason)
+{
+    char client[ADDRESS_TEXT_SIZE];
+    char backend[ADDRESS_TEXT_SIZE];
+    const char *user = s->user != NULL ? s->user : s->user_asked;
+    address_format(&s->peer, client);
+    session_backend_text(s, backend);
+    log_info("session.closed", "id", LOG_FMT("%llu", (unsigned long long)s->id), "client", client,
+             "user", user, "fe", backend, "state", states[s->state].name, "reason", reason, NULL);
+}
+
+void session_end(struct session *s, const char *format, ...)
+{
+    if (!session_is_open(s)) {
+        return;
+    }
+    char reason[REASON_SIZE];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(reason, sizeof(reason), format, args);
+    va_end(args);
+    log_end(s, n >= 0 ? reason : "-");
+    session_move(s, SESSION_FLUSHING);
+    worker_session_ended(s->worker, s);
+    relay_set_reading(&s->client, false);
+    relay_set_reading(&s->server, false);
+    session_set_timer(s, FLUSH_MS);
+    continue_end(s);
+}
+
+/* The place of an ERR of ours in the FE's stream; false when it cannot have one. */
+static bool place_of_err(const struct session *s, uint8_t *ret_sequence)
+{
+    switch (s->state) {
+    case SESSION_CONNECTING:
+    case SESSION_GREETING: *ret_sequence = 0; return true;
+    case SESSION_LOGIN:
+    case SESSION_READY:
+        *ret_sequence = s->has_response ? track_next_sequence(&s->track) : 2;
+        return !s->has_response || track_is_between_packets(&s->track);
+    case SESSION_LOCAL: *ret_sequence = 1; return true;
+    case SESSION_FLUSHING:
+    case SESSION_LINGERING:
+    case SESSION_DEAD: break;
+    }
+    return false;
+}
+
+static void send_err(struct session *s, const struct err *err)
+{
+    uint8_t sequence = 0;
+    if (!place_of_err(s, &sequence)) {
+        return;
+    }
+    _cleanup_buf_ struct buf out = buf_with_max(ERR_MSG_SIZE + 64);
+    bool is_first = s->state == SESSION_CONNECTING || s->state == SESSION_GREETING;
+    packet_put_err(&out, sequence, err, is_first ? PACKET_ERR_BEFORE_HANDSHAKE : PACKET_ERR_FULL);
+    assert(buf_ok(&out));
+    s->has_told_err = relay_send(&s->client, out.data, out.len);
+}
+
+void session_fail(struct session *s, const struct err *err)
+{
+    if (session_is_open(s)) {
+        send_err(s, err);
+        session_end(s, "%s", err->msg);
+    }
+}
+
+void session_drain(struct session *s)
+{
+    session_settle(s);
+}
+
+void session_kill(struct session *s)
+{
+    if (session_is_open(s)) {
+        struct err err = {0};
+        (void)err_set(&err, ERR_SERVER_SHUTDOWN, "08S01",
+                      "Server shutdown in progress: Sluice was stopped and proxy.drain_timeout has "
+                      "passed");
+        bool is_due = s->state != SESSION_LOGIN && !session_command_is_idle(s);
+        if (is_due) {
+            send_err(s, &err);
+        }
+        session_end(s, "Sluice was stopped%s", is_due ? " before the statement had ended" : "");
+    }
+    if (s->state != SESSION_DEAD) {
+        die(s);
+    }
+}
+
+/* --- the peers -------------------------------------------------------------------------------- */
+
+/* Something of the client's is still to be answered, and can be. */
+static bool is_reply_due(const struct session *s)
+{
+    return s->state == SESSION_LOCAL ||
+           (*track_busy_with(&s->track) != '\0' && track_is_client_done(&s->track));
+}
+
+static void end_of_client(struct session *s)
+{
+    session_end(s, s->track.has_quit ? "the client quit"
+                                     : "the client closed its connection without COM_QUIT");
+}
+
+static void on_client_gone(struct session *s, int error)
+{
+    if (s->state == SESSION_FLUSHING || s->state == SESSION_LINGERING) {
+        die(s);
+    } else if (s->state < SESSION_READY) {
+        session_end(s, "the client left during the login");
+    } else if (error != 0 && s->track.has_quit) {
+        end_of_client(s); /* it does not wait for Doris's OK to COM_QUIT */
+    } else if (error != 0) {
+        session_end(s, "the client's connection broke: %s", strerrordesc_np(error));
+    } else if (is_reply_due(s)) {
+        /* It may have closed one direction only, and still read what it asked for. */
+        s->is_client_eof = true;
+        s->n_replied_before = s->n_replied;
+        session_set_timer(s, HALF_CLOSED_MS);
+    } else {
+        end_of_client(s);
+    }
+}
+
+static void fe_lost_while_busy(struct session *s, const char *why)
+{
+    char backend[ADDRESS_TEXT_SIZE];
+    struct err err = {0};
+    session_backend_text(s, backend);
+    const char *busy = s->state == SESSION_LOCAL ? "Sluice answered a statement"
+                                                 : track_busy_with(&s->track);
+    (void)err_set(&err, ERR_SERVER_LOST, "HY000",
+                  "Sluice lost the FE at %s while %s was running: %s; whether the statement took "
+                  "effect is not known; connect again and check",
+                  backend, busy, why);
+    session_fail(s, &err);
+}
+
+static void on_server_gone(struct session *s, int error)
+{
+    const char *why = error != 0 ? strerrordesc_np(error) : "it closed the connection";
+    relay_set_reading(&s->server, false);
+    if (!session_is_open(s)) {
+        return;
+    }
+    if (s->state == SESSION_CONNECTING || s->state == SESSION_GREETING) {
+        session_login_next(s, error != 0 ? why : "it closed the connection before its greeting");
+    } else if (s->track.has_quit) {
+        session_end(s, "the client quit");
+    } else if (s->state == SESSION_LOGIN && !s->has_response) {
+        session_end(s, "the FE gave up waiting for the client's login: %s", why);
+    } else if (s->state == SESSION_LOCAL || !track_is_idle(&s->track)) {
+        fe_lost_while_busy(s, why);
+    } else {
+        session_end(s, "the FE ended the session: %s", why);
+    }
+}
+
+bool session_to_client(struct session *s, const char *p, size_t n)
+{
+    s->n_replied += n;
+    if (relay_send(&s->client, p, n)) {
+        return true;
+    }
+    on_client_gone(s, s->client.error);
+    return false;
+}
+
+void session_to_server(struct session *s, const char *p, size_t n)
+{
+    if (n == 0 || !session_is_open(s) || relay_send(&s->server, p, n)) {
+        return;
+    }
+    /* A closed connection is seen by reading, after the FE's last words: those are worth more. */
+    if (s->server.error != EPIPE && s->server.error != ECONNRESET) {
+        on_server_gone(s, s->server.error);
+    }
+}
+
+static void end_if_due(struct session *s)
+{
+    if (s->is_client_eof && !is_reply_due(s)) {
+        end_of_client(s);
+    } else if (worker_is_draining(s->worker) && session_command_is_idle(s)) {
+        session_end(s, "Sluice is being stopped");
+    }
+}
+
+static void update_reading(struct session *s)
+{
+    bool is_relaying = s->state == SESSION_LOGIN || s->state == SESSION_READY ||
+                       s->state == SESSION_LOCAL;
+    relay_set_reading(&s->client, is_relaying && !s->is_client_eof &&
+                                      session_command_has_room(s) &&
+                                      relay_has_room(&s->server, s->client.is_reading));
+    relay_set_reading(&s->server, session_is_open(s) &&
+                                      relay_has_room(&s->client, s->server.is_reading));
+}
+
+void session_settle(struct session *s)
+{
+    if (!session_is_open(s)) {
+        return;
+    }
+    if (s->track.auth != TRACK_AUTH_NONE) {
+        session_login_outcome(s);
+    }
+    session_command_resume(s);
+    end_if_due(s);
+    if (session_is_open(s)) {
+        update_reading(s);
+    }
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+static void on_client_read(evutil_socket_t fd, short what, void *arg)
+{
+    struct session *s = arg;
+    char *scratch = worker_scratch(s->worker);
+    for (int i = 0; i < READS_PER_TURN && s->client.is_reading; i++) {
+        ssize_t n = relay_read(&s->client, scratch, WORKER_SCRATCH_SIZE);
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            break;
+        }
+        if (n <= 0) {
+            on_client_gone(s, n < 0 ? errno : 0);
+            break;
+        }
+        if (s->state == SESSION_LINGERING) {
+            continue; /* read to be dropped */
+        }
+        session_command_client_bytes(s, scratch, (size_t)n);
+        if (n < WORKER_SCRATCH_SIZE || !relay_has_room(&s->server, true)) {
+            break;
+        }
+    }
+    session_settle(s);
+    (void)fd;
+    (void)what;
+}
+
+static void on_server_read(evutil_socket_t fd, short what, void *arg)
+{
+    struct session *s = arg;
+    char *scratch = worker_scratch(s->worker);
+    for (int i = 0; i < READS_PER_TURN && s->server.is_reading; i++) {
+        ssize_t n = relay_read(&s->server, scratch, WORKER_SCRATCH_SIZE);
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            break;
+        }
+        if (n <= 0) {
+            on_server_gone(s, n < 0 ? errno : 0);
+            break;
+        }
+        if (s->state == SESSION_CONNECTING || s->state == SESSION_GREETING) {
+            session_login_server_bytes(s, scratch, (size_t)n);
+        } else {
+            session_command_server_bytes(s, scratch, (size_t)n);
+        }
+        if (n < WORKER_SCRATCH_SIZE || !relay_has_room(&s->client, true)) {
+            break;
+        }
+    }
+    session_settle(s);
+    (void)fd;
+    (void)what;
+}
+
+static void on_client_write(evutil_socket_t fd, short what, void *arg)
+{
+    struct session *s = arg;
+    if (!relay_flush(&s->client)) {
+        on_client_gone(s, s->client.error);
+    } else if (s->state == SESSION_FLUSHING) {
+        continue_end(s);
+    }
+    session_settle(s);
+    (void)fd;
+    (void)what;
+}
+
+static void on_server_write(evutil_socket_t fd, short what, void *arg)
+{
+    struct session *s = arg;
+    if (!relay_flush(&s->server) && session_is_open(s)) {
+        if (s->server.error != EPIPE && s->server.error != ECONNRESET) {
+            on_server_gone(s, s->server.error); /* else as in session_to_server() */
+        }
+    } else if (s->state == SESSION_FLUSHING) {
+        continue_end(s);
+    }
+    session_settle(s);
+    (void)fd;
+    (void)what;
+}
+
+static void on_half_closed_timer(struct session *s)
+{
+    if (s->n_replied == s->n_replied_before) {
+        session_end(s, "the client closed its connection while %s was running",
+                    s->state == SESSION_LOCAL ? "a statement" : track_busy_with(&s->track));
+        return;
+    }
+    s->n_replied_before = s->n_replied;
+    session_set_timer(s, HALF_CLOSED_MS);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct session *s = arg;
+    switch (s->state) {
+    case SESSION_CONNECTING:
+    case SESSION_GREETING: session_login_next(s, "it did not answer in time"); break;
+    case SESSION_LOGIN: session_end(s, "the login took longer than proxy.login_timeout"); break;
+    case SESSION_READY:
+    case SESSION_LOCAL: on_half_closed_timer(s); break;
+    case SESSION_FLUSHING:
+    case SESSION_LINGERING: die(s); break;
+    case SESSION_DEAD: break;
+    }
+    (void)fd;
+    (void)what;
+}
+
+void session_open_server(struct session *s, int fd)
+{
+    relay_close(&s->server);
+    relay_open(&s->server, fd, worker_base(s->worker), on_server_read, on_server_write, s);
+    relay_set_reading(&s->server, true);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct session *session_create(struct worker *w, uint64_t id, int fd, const struct address *peer)
+{
+    struct session *s = xcalloc(1, sizeof(*s));
+    s->worker = w;
+    s->id = id;
+    s->peer = *peer;
+    s->state = SESSION_CONNECTING;
+    s->login_deadline_ms = clock_mono_ms() + worker_config(w)->login_timeout_ms;
+    relay_init(&s->client);
+    relay_init(&s->server);
+    relay_open(&s->client, fd, worker_base(w), on_client_read, on_client_write, s);
+    (void)evtimer_assign(&s->timer, worker_base(w), on_timer, s); /* fails without a base only */
+    return s;
+}
+
+void session_destroy(struct session *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    (void)event_del(&s->timer); /* not pending is no error */
+    if (s->local != NULL) {
+        local_destroy(take_ptr(s->local));
+    }
+    ask_destroy(s->ask);
+    relay_close(&s->server);
+    relay_close(&s->client);
+    buf_fini(&s->tries);
+    buf_fini(&s->early);
+    buf_fini(&s->held);
+    free(s->user);
+    free(s->user_asked);
+    free(s);
+}

@@ -1,0 +1,279 @@
+#include <event2/event.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/xmalloc.h"
+#include "proxy/result.h"
+#include "proxy/views.h"
+#include "proxy/viewtab.h"
+
+enum {
+    RESULT_MAX_BYTES = 64 * 1024 * 1024,
+    TIME_MAX_MS = 10 * 1000,
+    STEPS_BETWEEN_CHECKS = 10000, /* of SQLite's machine: well under a millisecond */
+};
+
+struct views {
+    struct event_base *base;
+    struct msgq *queue;
+    pthread_t thread;
+    bool is_started;
+};
+
+static void destroy_request(struct msg *m)
+{
+    view_request_destroy((struct view_request *)m);
+}
+
+struct view_request *view_request_create(struct msgq *reply_to, uint64_t session_id)
+{
+    struct view_request *r = xcalloc(1, sizeof(*r));
+    r->call.m.destroy = destroy_request;
+    r->reply_to = reply_to;
+    r->session_id = session_id;
+    r->packets = buf_with_max(RESULT_MAX_BYTES);
+    return r;
+}
+
+void view_request_destroy(struct view_request *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    snapshot_destroy(r->snapshot);
+    grants_fini(&r->grants);
+    buf_fini(&r->packets);
+    free(r->sql);
+    free(r);
+}
+
+/* --- one query -------------------------------------------------------------------------------- */
+
+struct query {
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    int64_t deadline_ms; /* monotonic */
+    struct viewtab tab;
+    const struct job_view **visible; /* owned */
+};
+
+static int on_progress(void *arg)
+{
+    const struct query *q = arg;
+    return clock_mono_ms() > q->deadline_ms;
+}
+
+/* Only reading: no ATTACH, no PRAGMA, no write, whatever the parser let through. */
+static int authorize(void *arg, int action, const char *a, const char *b, const char *c,
+                     const char *d)
+{
+    (void)arg;
+    (void)a;
+    (void)b;
+    (void)c;
+    (void)d;
+    switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_FUNCTION:
+    case SQLITE_RECURSIVE: return SQLITE_OK;
+    default: return SQLITE_DENY;
+    }
+}
+
+static void choose_visible(struct query *q, const struct view_request *r)
+{
+    const struct snapshot *snap = r->snapshot;
+    q->visible = xcalloc(snap->n_jobs, sizeof(*q->visible));
+    for (size_t i = 0; i < snap->n_jobs; i++) {
+        const struct job_record *rec = &snap->jobs[i]->rec;
+        if (grants_may_load(&r->grants, rec->target_db, rec->target_table)) {
+            q->visible[q->tab.n_visible++] = snap->jobs[i];
+        }
+    }
+    q->tab.snapshot = snap;
+    q->tab.visible = q->visible;
+}
+
+static bool fail_sql(const struct query *q, struct err *err)
+{
+    if (sqlite3_errcode(q->db) == SQLITE_INTERRUPT) {
+        return err_set(err, ERR_QUERY_INTERRUPTED, "70100",
+                       "The query over jobs() or tasks() took longer than %d s. Add a WHERE, or "
+                       "join fewer tables",
+                       TIME_MAX_MS / 1000);
+    }
+    return err_set(err, ERR_PARSE, "42000",
+                   "The query over jobs() or tasks() is not understood: %s. Sluice answers it "
+                   "itself, with SQLite's functions",
+                   sqlite3_errmsg(q->db));
+}
+
+static bool open_query(struct query *q, const struct view_request *r, struct err *err)
+{
+    const char *tail = NULL;
+    q->deadline_ms = clock_mono_ms() + TIME_MAX_MS;
+    if (sqlite3_open(":memory:", &q->db) != SQLITE_OK) {
+        return err_say(err, "cannot open an in-memory database for jobs()");
+    }
+    /* A bare word that names no column is a text: where ExecuteType = streaming (stmt.h). */
+    (void)sqlite3_db_config(q->db, SQLITE_DBCONFIG_DQS_DML, 1, NULL); /* the default anyway */
+    (void)sqlite3_limit(q->db, SQLITE_LIMIT_LENGTH, RESULT_MAX_BYTES);
+    choose_visible(q, r);
+    if (!viewtab_attach(q->db, &q->tab, err)) {
+        return false;
+    }
+    sqlite3_progress_handler(q->db, STEPS_BETWEEN_CHECKS, on_progress, q);
+    (void)sqlite3_set_authorizer(q->db, authorize, NULL); /* only fails on misuse */
+    if (sqlite3_prepare_v2(q->db, r->sql, -1, &q->stmt, &tail) != SQLITE_OK) {
+        return fail_sql(q, err);
+    }
+    return true;
+}
+
+static void close_query(struct query *q)
+{
+    (void)sqlite3_finalize(q->stmt); /* repeats the error of the last step */
+    (void)sqlite3_close(q->db);      /* every statement is finalized */
+    free(q->visible);
+}
+
+/* A column of the views is a text, as in Doris; of an expression the first row tells. */
+static enum result_type type_of(sqlite3_stmt *stmt, int i, bool has_row)
+{
+    if (sqlite3_column_decltype(stmt, i) != NULL || !has_row) {
+        return RESULT_TEXT;
+    }
+    switch (sqlite3_column_type(stmt, i)) {
+    case SQLITE_INTEGER: return RESULT_INT;
+    case SQLITE_FLOAT: return RESULT_DOUBLE;
+    default: return RESULT_TEXT;
+    }
+}
+
+static void put_columns(struct result *out, sqlite3_stmt *stmt, bool has_row)
+{
+    int n = sqlite3_column_count(stmt);
+    _cleanup_free_ struct result_column *columns = xcalloc((size_t)n, sizeof(*columns));
+    for (int i = 0; i < n; i++) {
+        columns[i].name = sqlite3_column_name(stmt, i);
+        columns[i].type = type_of(stmt, i, has_row);
+    }
+    result_columns(out, columns, (size_t)n);
+}
+
+static void put_row(struct result *out, sqlite3_stmt *stmt, struct span *cells)
+{
+    int n = sqlite3_column_count(stmt);
+    for (int i = 0; i < n; i++) {
+        /* text first: the length is that of the converted value */
+        const char *text = (const char *)sqlite3_column_text(stmt, i);
+        cells[i] = (struct span){text, text != NULL ? (size_t)sqlite3_column_bytes(stmt, i) : 0};
+    }
+    result_row(out, cells, (size_t)n);
+}
+
+static bool run_query(struct query *q, struct view_request *r)
+{
+    struct result out;
+    int rc = sqlite3_step(q->stmt);
+    _cleanup_free_ struct span *cells =
+        xcalloc((size_t)sqlite3_column_count(q->stmt), sizeof(*cells));
+    result_begin(&out, &r->packets, r->capabilities);
+    put_columns(&out, q->stmt, rc == SQLITE_ROW);
+    while (rc == SQLITE_ROW && buf_ok(&r->packets)) {
+        put_row(&out, q->stmt, cells);
+        rc = sqlite3_step(q->stmt);
+    }
+    if (!buf_ok(&r->packets)) {
+        return err_say(&r->err,
+                       "The result of the query over jobs() or tasks() is larger than "
+                       "%d MB. Select fewer columns or rows",
+                       RESULT_MAX_BYTES / 1024 / 1024);
+    }
+    if (rc != SQLITE_DONE) {
+        return fail_sql(q, &r->err);
+    }
+    result_end(&out);
+    return buf_ok(&r->packets);
+}
+
+void views_answer(struct view_request *r)
+{
+    struct query q = {0};
+    r->is_ok = open_query(&q, r, &r->err) && run_query(&q, r);
+    close_query(&q);
+}
+
+/* --- the thread ------------------------------------------------------------------------------- */
+
+static void destroy_quit(struct msg *m)
+{
+    free(m);
+}
+
+static void on_message(struct msg *m, void *arg)
+{
+    struct views *v = arg;
+    if (m->destroy == destroy_quit) {
+        free(m);
+        (void)event_base_loopbreak(v->base); /* only fails without a base */
+        return;
+    }
+    struct view_request *r = (struct view_request *)m;
+    views_answer(r);
+    (void)msgq_send(r->reply_to, m); /* a queue that is closed destroys it */
+}
+
+static void *views_main(void *arg)
+{
+    struct views *v = arg;
+    (void)event_base_loop(v->base, EVLOOP_NO_EXIT_ON_EMPTY); /* ends by the quit message */
+    return NULL;
+}
+
+struct views *views_create(struct err *err)
+{
+    struct views *v = xcalloc(1, sizeof(*v));
+    v->base = event_base_new();
+    v->queue = v->base != NULL ? msgq_create(v->base, on_message, v, err) : NULL;
+    if (v->queue == NULL) {
+        (void)err_say(err, "cannot create the event loop for jobs() queries");
+        views_destroy(v);
+        return NULL;
+    }
+    int rc = pthread_create(&v->thread, NULL, views_main, v);
+    if (rc != 0) {
+        (void)err_errno(err, rc, "cannot start the thread for jobs() queries");
+        views_destroy(v);
+        return NULL;
+    }
+    v->is_started = true;
+    return v;
+}
+
+void views_destroy(struct views *v)
+{
+    if (v == NULL) {
+        return;
+    }
+    if (v->is_started) {
+        struct msg *quit = xcalloc(1, sizeof(*quit));
+        quit->destroy = destroy_quit;
+        (void)msgq_send(v->queue, quit); /* open until it is destroyed below */
+        pthread_join(v->thread, NULL);
+    }
+    msgq_destroy(v->queue);
+    if (v->base != NULL) {
+        event_base_free(v->base);
+    }
+    free(v);
+}
+
+void views_send(struct views *v, struct view_request *r)
+{
+    (void)msgq_send(v->queue, &r->call.m); /* open as long as there is a thread */
+}
