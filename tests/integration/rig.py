@@ -1,0 +1,92 @@
+"""A stand-in FE, a sluice before it, a bucket, and a table: what most end-to-end tests begin with."""
+
+import json
+
+import bucket as bucket_module
+import procs
+
+
+def create_table_sql(db, table, columns=bucket_module.COLUMNS):
+    return ("CREATE TABLE IF NOT EXISTS %s.%s (%s) DUPLICATE KEY(id) "
+            "DISTRIBUTED BY HASH(id) BUCKETS 1 PROPERTIES (\"replication_num\" = \"1\")"
+            % (db, table, columns))
+
+
+def create_job_sql(name, insert, properties=None):
+    listed = ", ".join('"%s" = "%s"' % item for item in (properties or {}).items())
+    return "CREATE JOB %s PROPERTIES (%s) ON STREAMING DO %s" % (name, listed, insert)
+
+
+class Rig:
+    """Table `demo.t` unless named otherwise; the oracle looks at the FE directly, not through us."""
+
+    def __init__(self, fe, sluice, bucket, db="demo", table="t"):
+        self.fe, self.sluice, self.bucket = fe, sluice, bucket
+        self.db, self.table = db, table
+        self.execute("CREATE DATABASE IF NOT EXISTS %s" % db)
+        self.execute(create_table_sql(db, table))
+
+    @property
+    def target(self):
+        return "%s.%s" % (self.db, self.table)
+
+    def execute(self, sql, **who):
+        """Through sluice, on a connection of its own; rows as dicts."""
+        return self.sluice.rows(sql, **who)
+
+    def create_job(self, name="j", pattern="in/*.csv", properties=None, select=None, tvf=None):
+        """A streaming job from the bucket's `pattern` into the table."""
+        select = select or "SELECT c1, c2, c3, c4 FROM"
+        insert = "INSERT INTO %s %s %s" % (self.target, select,
+                                           self.bucket.tvf(pattern, **(tvf or {})))
+        self.execute(create_job_sql(name, insert, properties), db=self.db)
+
+    def job(self, name="j"):
+        """The row of jobs() as a dict, or None."""
+        found = self.execute('SELECT * FROM jobs("type"="insert") WHERE Name = \'%s\'' % name)
+        return found[0] if found else None
+
+    def tasks(self, name="j"):
+        """tasks() of the job, oldest first."""
+        found = self.execute('SELECT * FROM tasks("type"="insert") WHERE JobName = \'%s\'' % name)
+        return sorted(found, key=lambda row: int(row["TaskId"]))
+
+    def offset(self, name="j"):
+        """CurrentOffset as a dict, {} before the first commit."""
+        text = self.job(name)["CurrentOffset"]
+        return json.loads(text) if text and text != "\\N" else {}
+
+    def ids(self):
+        """All ids in the table, sorted, as the FE has them."""
+        return sorted(row["id"] for row in self.fe.rows("SELECT id FROM %s" % self.target))
+
+    def wait_rows(self, n, timeout=30.0):
+        """Until the table has at least `n` rows."""
+        sql = "SELECT COUNT(*) AS n FROM %s" % self.target
+        procs.wait_until(lambda: int(self.fe.rows(sql)[0]["n"]) >= n, timeout,
+                         "%d rows in %s" % (n, self.target), interval=0.1)
+
+    def wait_state(self, state, name="j", timeout=30.0):
+        def look():
+            row = self.job(name)
+            return row if row and row["Status"] == state else None
+        return procs.wait_until(look, timeout, "job %s in state %s" % (name, state), interval=0.1)
+
+    def check_exactly_once(self, n=None, timeout=60.0):
+        """Waits for every row put into the bucket, then: each is there once, task ids only rise."""
+        n = self.bucket.n_rows if n is None else n
+        self.wait_rows(n, timeout)
+        ids = self.ids()
+        assert ids == list(range(1, n + 1)), "rows twice or missing: %s" % _difference(ids, n)
+
+    def check_task_ids(self, name="j"):
+        """Ids rise by one and no id has two tasks."""
+        ids = [int(task["TaskId"]) for task in self.tasks(name)]
+        assert ids == list(range(ids[0], ids[0] + len(ids))), "task ids: %s" % ids
+
+
+def _difference(ids, n):
+    missing = sorted(set(range(1, n + 1)) - set(ids))
+    twice = sorted({i for i in ids if ids.count(i) > 1}) if len(ids) < 20000 else "(many)"
+    strange = sorted(set(ids) - set(range(1, n + 1)))
+    return "missing %s, twice %s, unknown %s" % (missing[:20], twice[:20], strange[:20])

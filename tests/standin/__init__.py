@@ -1,0 +1,1 @@
+"""A stand-in for an Apache Doris FE, for tests: see README.md."""

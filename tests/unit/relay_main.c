@@ -1,0 +1,253 @@
+/*
+ * The relay alone, for tests/integration/test_relay.py: workers, sessions, and a local side of a few
+ * lines in place of proxy/local.c. Prints "listening PORT"; SIGTERM drains.
+ *
+ *     SHOW SLUICE JOB PING          OK, with the user as info
+ *     SHOW SLUICE JOB ERROR         an ERR
+ *     SHOW SLUICE JOB ASK <sql>     asks the FE and answers with what it said
+ *     SHOW SLUICE JOB LATE          OK, from another thread
+ *     SHOW SLUICE JOB FORWARD       asks SELECT 1, then sends the statement itself to the FE
+ */
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/xmalloc.h"
+#include "proxy/config.h"
+#include "proxy/local.h"
+#include "proxy/result.h"
+#include "proxy/worker.h"
+
+enum { MAX_WORKERS = 8, MAX_BACKENDS = 8, ANSWER_MAX = 64 << 20 };
+
+struct local {
+    char *sql; /* owned: the question */
+};
+
+void local_destroy(struct local *local)
+{
+    free(local->sql);
+    free(local);
+}
+
+static void put_answer(struct session *s, const struct answer *answer)
+{
+    struct result r;
+    struct buf out = buf_with_max(ANSWER_MAX);
+    size_t n = answer->n_columns;
+    struct result_column *columns = xcalloc(n, sizeof(*columns));
+    struct span *cells = xcalloc(n, sizeof(*cells));
+    for (size_t i = 0; i < n; i++) {
+        columns[i] = (struct result_column){.name = answer->columns[i], .type = RESULT_TEXT};
+    }
+    result_begin(&r, &out, session_capabilities(s));
+    result_columns(&r, columns, n);
+    for (size_t row = 0; row < answer->n_rows; row++) {
+        for (size_t i = 0; i < n; i++) {
+            const char *cell = answer->cells[row * n + i];
+            cells[i] = cell != NULL ? span_of(cell) : (struct span){0};
+        }
+        result_row(&r, cells, n);
+    }
+    result_end(&r);
+    session_reply_packets(s, &out);
+    free(columns);
+    free(cells);
+}
+
+static void on_answer(struct session *s, const struct answer *answer, void *arg)
+{
+    assert(arg == *session_local(s));
+    if (answer->is_error) {
+        session_reply_err(s, &answer->err);
+    } else if (answer->n_columns == 0) {
+        session_reply_ok(s, 0, "the FE said OK");
+    } else {
+        put_answer(s, answer);
+    }
+}
+
+static void on_answer_forward(struct session *s, const struct answer *answer, void *arg)
+{
+    (void)answer;
+    (void)arg;
+    session_reply_forward(s);
+}
+
+struct late {
+    struct msg_call base;
+    struct worker *worker;
+    uint64_t id;
+};
+
+static void destroy_late(struct msg *m)
+{
+    free(m);
+}
+
+static void run_late(void *receiver, struct msg_call *m)
+{
+    struct session *s = worker_find_session(receiver, ((struct late *)m)->id);
+    free(m);
+    if (s != NULL) {
+        session_reply_ok(s, 7, "late");
+    }
+}
+
+static void *send_late(void *arg)
+{
+    struct late *late = arg;
+    (void)msgq_send(worker_msgq(late->worker), &late->base.m); /* refused: the worker has ended */
+    return NULL;
+}
+
+static void start_late(struct session *s)
+{
+    pthread_t thread;
+    struct late *late = xcalloc(1, sizeof(*late));
+    late->base = (struct msg_call){.m.destroy = destroy_late, .run = run_late};
+    late->worker = session_worker(s);
+    late->id = session_id(s);
+    if (pthread_create(&thread, NULL, send_late, late) != 0) {
+        abort();
+    }
+    (void)pthread_detach(thread); /* cannot fail on a thread just made */
+}
+
+enum local_verdict local_accept(struct session *s, struct span sql, bool is_prepare,
+                                struct err *err)
+{
+    static const char prefix[] = "SHOW SLUICE JOB ";
+    struct span rest = {sql.p + sizeof(prefix) - 1, sql.n - (sizeof(prefix) - 1)};
+    if (is_prepare || !span_istarts_with(sql, prefix)) {
+        return LOCAL_FOREIGN;
+    }
+    if (span_eq_text(rest, "ERROR")) {
+        (void)err_set(err, ERR_PARSE, "42000", "this statement is wrong");
+        return LOCAL_ERROR;
+    }
+    if (span_eq_text(rest, "PING")) {
+        session_reply_ok(s, 3, session_user(s));
+    } else if (span_eq_text(rest, "LATE")) {
+        start_late(s);
+    } else if (span_starts_with(rest, "ASK ")) {
+        struct local **local = session_local(s);
+        if (*local == NULL) {
+            *local = xcalloc(1, sizeof(**local));
+        }
+        free((*local)->sql);
+        (*local)->sql = xmemdup0(rest.p + 4, rest.n - 4);
+        session_ask(s, (*local)->sql, on_answer, *local);
+    } else if (span_eq_text(rest, "FORWARD")) {
+        session_ask(s, "SELECT 1", on_answer_forward, NULL);
+    } else {
+        return LOCAL_FOREIGN;
+    }
+    return LOCAL_TAKEN;
+}
+
+static void fail(const struct err *err)
+{
+    (void)fprintf(stderr, "relay_only: %s\n", err->msg);
+    exit(1);
+}
+
+static int64_t number(const char *text)
+{
+    int64_t value = 0;
+    if (!span_to_int64(span_of(text), 0, INT32_MAX, &value)) {
+        (void)fprintf(stderr, "relay_only: not a number: %s\n", text);
+        exit(2);
+    }
+    return value;
+}
+
+/* --backend PORT may be repeated. */
+static void read_options(int argc, char **argv, struct config *c, struct address **ret_backends,
+                         size_t *ret_n)
+{
+    for (int i = 1; i + 1 < argc; i += 2) {
+        struct err err = {0};
+        int64_t value = number(argv[i + 1]);
+        if (strcmp(argv[i], "--backend") == 0) {
+            struct host_port to = {.host = "127.0.0.1", .port = (int)value};
+            if (!address_resolve(&to, ret_backends, ret_n, &err)) {
+                fail(&err);
+            }
+        } else if (strcmp(argv[i], "--workers") == 0) {
+            c->workers = value < MAX_WORKERS ? value : MAX_WORKERS;
+        } else if (strcmp(argv[i], "--max-connections") == 0) {
+            c->max_connections = value;
+        } else if (strcmp(argv[i], "--connect-ms") == 0) {
+            c->connect_timeout_ms = value;
+        } else if (strcmp(argv[i], "--login-ms") == 0) {
+            c->login_timeout_ms = value;
+        } else if (strcmp(argv[i], "--drain-ms") == 0) {
+            c->drain_timeout_ms = value;
+        } else {
+            (void)fprintf(stderr, "relay_only: unknown option %s\n", argv[i]);
+            exit(2);
+        }
+    }
+}
+
+static struct worker *start_worker(struct worker_shared *shared, struct address *at, int index)
+{
+    struct err err = {0};
+    struct worker_env env = {.shared = shared, .index = index};
+    env.listen_fd = listener_open(at, &err);
+    if (env.listen_fd < 0 || !listener_address(env.listen_fd, at, &err)) {
+        fail(&err);
+    }
+    struct worker *w = worker_create(&env, &err);
+    if (w == NULL || !worker_start(w, &err)) {
+        fail(&err);
+    }
+    return w;
+}
+
+int main(int argc, char **argv)
+{
+    struct config config = {.workers = 2,
+                            .max_connections = 1000,
+                            .connect_timeout_ms = 5000,
+                            .login_timeout_ms = 30000,
+                            .drain_timeout_ms = 5000};
+    struct address *backends = NULL;
+    struct worker *workers[MAX_WORKERS] = {0};
+    struct address at = {.size = sizeof(at.to.v4)};
+    size_t n_backends = 0;
+    sigset_t signals;
+    int caught = 0;
+
+    at.to.v4.sin_family = AF_INET;
+    at.to.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    (void)sigemptyset(&signals); /* these four cannot fail with valid signals */
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    read_options(argc, argv, &config, &backends, &n_backends);
+    struct worker_shared shared = {
+        .config = &config, .backends = backends, .n_backends = n_backends};
+    for (int i = 0; i < config.workers; i++) {
+        workers[i] = start_worker(&shared, &at, i);
+    }
+    (void)printf("listening %d\n", ntohs(at.to.v4.sin_port));
+    (void)fflush(stdout);
+    while (sigwait(&signals, &caught) == 0 && caught != SIGTERM) {
+    }
+    for (int i = 0; i < config.workers; i++) {
+        worker_stop(workers[i], WORKER_DRAIN);
+    }
+    for (int i = 0; i < config.workers; i++) {
+        worker_join(workers[i]);
+        worker_destroy(workers[i]);
+    }
+    assert(atomic_load(&shared.n_sessions) == 0);
+    free(backends);
+    log_info("relay.stopped", NULL);
+    return 0;
+}

@@ -1,0 +1,89 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "proxy/guess.h"
+
+static void test_whole_texts(void **state)
+{
+    static const struct {
+        const char *text;
+        enum guess wanted;
+    } cases[] = {
+        {"CREATE JOB j ON STREAMING DO INSERT INTO t SELECT 1", GUESS_YES},
+        {"create\tjob", GUESS_YES},
+        {"  \n; pause job x", GUESS_YES},
+        {"/* c */ RESUME JOB x", GUESS_YES},
+        {"-- c\nDROP JOB x", GUESS_YES},
+        {"# c\nALTER JOB x", GUESS_YES},
+        {"(select * from jobs('type'='insert'))", GUESS_YES},
+        {"SELECT * FROM Tasks('type'='insert')", GUESS_YES},
+        {"with a as (select 1) select * from jobs('type'='insert')", GUESS_YES},
+        {"CANCEL TASK WHERE jobName = 'x'", GUESS_YES},
+        {"EXPLAIN CREATE JOB", GUESS_YES},
+        {"SHOW JOB", GUESS_YES},
+        {"SELECT 1", GUESS_NO},
+        {"select jo, b, tas, k from jjo bta skk", GUESS_NO},
+        {"create table t (a int)", GUESS_NO},
+        {"INSERT INTO jobs VALUES (1)", GUESS_NO},
+        {"creates job", GUESS_NO},
+        {"", GUESS_NO},
+        {"   ", GUESS_NO},
+        {"SET @job = 1", GUESS_NO},
+        {"\xff\xfejob", GUESS_NO},
+        {"show jo", GUESS_NO},
+        {"show asK", GUESS_NO},
+        {"show ask task", GUESS_YES},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        enum guess got = guess_is_local(span_of(cases[i].text), true);
+        if (got != cases[i].wanted) {
+            fail_msg("%s: %d", cases[i].text, (int)got);
+        }
+    }
+}
+
+/* Whatever is said of a part must not contradict what the whole turns out to be. */
+static void test_every_part_agrees(void **state)
+{
+    static const char *const texts[] = {
+        "  create JOB j", "select * from tasks('type'='insert')", "insert into job select 1",
+        "select a from b", "sel", "crea", "/* x", "with", "drop  database d",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct span whole = span_of(texts[i]);
+        enum guess wanted = guess_is_local(whole, true);
+        assert_int_not_equal(wanted, GUESS_MORE);
+        for (size_t n = 0; n <= whole.n; n++) {
+            enum guess got = guess_is_local((struct span){whole.p, n}, false);
+            if (got != GUESS_MORE && got != wanted) {
+                fail_msg("%s: %zu bytes say %d, all say %d", texts[i], n, (int)got, (int)wanted);
+            }
+        }
+    }
+}
+
+static void test_foreign_texts_stream_early(void **state)
+{
+    (void)state;
+    assert_int_equal(guess_is_local(SPAN_LIT("INSERT INTO t VALUES (1"), false), GUESS_NO);
+    assert_int_equal(guess_is_local(SPAN_LIT("create"), false), GUESS_MORE);
+    assert_int_equal(guess_is_local(SPAN_LIT("crea"), false), GUESS_MORE);
+    assert_int_equal(guess_is_local(SPAN_LIT("crex"), false), GUESS_NO);
+    assert_int_equal(guess_is_local(SPAN_LIT(""), false), GUESS_MORE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whole_texts),
+        cmocka_unit_test(test_every_part_agrees),
+        cmocka_unit_test(test_foreign_texts_stream_early),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,184 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "sources/http.h"
+#include "tests/unit/canned_http.h"
+
+static const int64_t SECOND = 1000000;
+
+struct run {
+    enum http_result result;
+    struct http_reply reply;
+    struct err err;
+    int64_t took_us;
+};
+
+/* One request, path "/p?secret=1", against a server with one canned reply (NULL: no server). */
+static void run_one(struct run *r, struct canned_http *server, const char *canned,
+                    int64_t timeout_us, const struct cancel *cancel)
+{
+    static const char *const HEADERS[] = {"Host: my.host", "X-One: 1"};
+    char url[128];
+    struct err err = {0};
+    int port = 1;
+    if (canned != NULL) {
+        canned_start(server, &canned, 1);
+        port = server->port;
+    }
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/p?secret=1", port);
+    struct http *h = http_create(&err);
+    assert_non_null(h);
+    struct http_request request = {.method = "GET",
+                                   .url = url,
+                                   .headers = HEADERS,
+                                   .n_headers = ARRAY_SIZE(HEADERS),
+                                   .deadline_us = clock_mono_us() + timeout_us,
+                                   .cancel = cancel};
+    *r = (struct run){0};
+    int64_t start = clock_mono_us();
+    r->result = http_run(h, &request, &r->reply, &r->err);
+    r->took_us = clock_mono_us() - start;
+    http_destroy(h);
+    if (canned != NULL) {
+        canned_stop(server);
+    }
+    assert_null(strstr(r->err.msg, "secret"));
+}
+
+static void test_reply(void **state)
+{
+    (void)state;
+    struct canned_http server;
+    struct run r;
+    int64_t date_s = 0;
+    run_one(&r, &server,
+            "HTTP/1.1 418 Teapot\r\nDate: Fri, 24 May 2013 00:00:00 GMT\r\nX-A:  b \r\n"
+            "Content-Length: 2\r\n\r\nhi",
+            5 * SECOND, NULL);
+    assert_int_equal(r.result, HTTP_DONE);
+    assert_int_equal(r.reply.status, 418);
+    assert_string_equal(buf_text(&r.reply.body), "hi");
+    assert_true(span_eq_text(http_reply_header(&r.reply, "x-a"), "b"));
+    assert_true(span_eq_text(http_reply_header(&r.reply, "x-b"), ""));
+    assert_true(http_reply_date(&r.reply, &date_s));
+    assert_int_equal(date_s, 1369353600);
+    assert_non_null(strstr(server.requests[0], "GET /p?secret=1 HTTP/1.1\r\n"));
+    assert_non_null(strstr(server.requests[0], "\r\nHost: my.host\r\n"));
+    assert_non_null(strstr(server.requests[0], "\r\nX-One: 1\r\n"));
+    http_reply_fini(&r.reply);
+}
+
+static void test_redirects_are_not_followed(void **state)
+{
+    (void)state;
+    struct canned_http server;
+    struct run r;
+    run_one(&r, &server,
+            "HTTP/1.1 307 x\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+            5 * SECOND, NULL);
+    assert_int_equal(r.result, HTTP_DONE);
+    assert_int_equal(r.reply.status, 307);
+    http_reply_fini(&r.reply);
+}
+
+static void test_lost_links(void **state)
+{
+    (void)state;
+    static const char *const LOST[] = {
+        NULL,
+        CANNED_RESET,
+        "",
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(LOST); i++) {
+        struct canned_http server;
+        struct run r;
+        run_one(&r, &server, LOST[i], 5 * SECOND, NULL);
+        assert_int_equal(r.result, HTTP_LOST);
+        assert_non_null(strstr(r.err.msg, "GET http://127.0.0.1:"));
+        assert_non_null(strstr(r.err.msg, "/p failed: "));
+        http_reply_fini(&r.reply);
+    }
+}
+
+static void test_body_is_capped(void **state)
+{
+    (void)state;
+    struct canned_http server;
+    struct run r;
+    run_one(&r, &server, CANNED_FLOOD, 20 * SECOND, NULL);
+    assert_int_equal(r.result, HTTP_FAIL);
+    assert_non_null(strstr(r.err.msg, "larger than 32 MB"));
+    http_reply_fini(&r.reply);
+}
+
+static void test_deadline(void **state)
+{
+    (void)state;
+    struct canned_http server;
+    struct run r;
+    run_one(&r, &server, CANNED_HANG, SECOND / 20, NULL);
+    assert_int_equal(r.result, HTTP_STOPPED);
+    assert_true(r.took_us >= SECOND / 20 && r.took_us < 2 * SECOND);
+    http_reply_fini(&r.reply);
+}
+
+static void *raise_soon(void *arg)
+{
+    struct cancel *cancel = arg;
+    cancel_raise(cancel);
+    return NULL;
+}
+
+static void test_cancel(void **state)
+{
+    (void)state;
+    struct canned_http server;
+    struct cancel cancel;
+    struct run r;
+    pthread_t thread;
+    cancel_init(&cancel);
+    assert_int_equal(pthread_create(&thread, NULL, raise_soon, &cancel), 0);
+    run_one(&r, &server, CANNED_HANG, 20 * SECOND, &cancel);
+    assert_int_equal(r.result, HTTP_STOPPED);
+    assert_int_equal(r.err.code, ERR_QUERY_INTERRUPTED);
+    assert_true(r.took_us < 2 * SECOND);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    cancel_fini(&cancel);
+    http_reply_fini(&r.reply);
+}
+
+static void test_impossible_urls(void **state)
+{
+    (void)state;
+    static const char *const URLS[] = {"ftp://127.0.0.1:1/?secret", "http://", "http://a b/"};
+    for (size_t i = 0; i < ARRAY_SIZE(URLS); i++) {
+        struct err err = {0};
+        struct http_reply reply;
+        struct http *h = http_create(&err);
+        struct http_request request = {
+            .method = "GET", .url = URLS[i], .deadline_us = clock_mono_us() + 5 * SECOND};
+        assert_int_equal(http_run(h, &request, &reply, &err), HTTP_FAIL);
+        assert_true(err_is_set(&err));
+        assert_null(strstr(err.msg, "secret"));
+        http_reply_fini(&reply);
+        http_destroy(h);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reply),           cmocka_unit_test(test_redirects_are_not_followed),
+        cmocka_unit_test(test_lost_links),      cmocka_unit_test(test_body_is_capped),
+        cmocka_unit_test(test_deadline),        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_impossible_urls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,174 @@
+/* jobs() and tasks() over a snapshot: columns, values, rights, and what a query may not do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/xmalloc.h"
+#include "parser/stmt.h"
+#include "proxy/views.h"
+
+static struct job_view *make_job(int64_t id, const char *name, const char *db)
+{
+    struct job_view *v = xcalloc(1, sizeof(*v));
+    atomic_init(&v->n_refs, 1);
+    v->rec = (struct job_record){
+        .id = id,
+        .name = xstrdup(name),
+        .definer = xstrdup("root"),
+        .target_db = xstrdup(db),
+        .target_table = xstrdup("t"),
+        .sql = xstrdup("INSERT INTO t SELECT * FROM S3('s3.secret_key'='hush')"),
+        .properties = xstrdup("{\"max_interval\":\"1\"}"),
+        .comment = xstrdup("it's"),
+        .state = JOB_RUNNING,
+        .create_ms = INT64_C(1758538737484),
+        .n_succeeded = id,
+        .offset = xstrdup("{\"fileName\":\"a.csv\"}"),
+    };
+    v->tasks = xcalloc(3, sizeof(struct task_view *));
+    for (int64_t i = 1; i <= 3; i++) {
+        struct task_record t = {.job_id = id,
+                                .id = i,
+                                .label = xasprintf("%d_%d", (int)id, (int)i),
+                                .state = i < 3 ? TASK_SUCCESS : TASK_PENDING};
+        v->tasks[v->n_tasks++] = task_view_create(&t);
+        task_record_fini(&t);
+    }
+    return v;
+}
+
+/* The answer's packets of a query by a user with LOAD on database "mine", or its error. */
+static struct view_request *ask(const char *mysql)
+{
+    struct view_request *r = view_request_create(NULL, 1);
+    struct stmt stmt = {0};
+    assert_int_equal(stmt_parse(span_of(mysql), &stmt, &r->err), STMT_OURS);
+    r->sql = take_ptr(stmt.u.view.sql);
+    stmt_fini(&stmt);
+    r->snapshot = xcalloc(1, sizeof(*r->snapshot));
+    r->snapshot->jobs = xcalloc(3, sizeof(struct job_view *));
+    r->snapshot->jobs[r->snapshot->n_jobs++] = make_job(1, "one", "mine");
+    r->snapshot->jobs[r->snapshot->n_jobs++] = make_job(2, "two", "mine");
+    r->snapshot->jobs[r->snapshot->n_jobs++] = make_job(3, "three", "other");
+    r->grants.scopes = xcalloc(1, sizeof(char *));
+    r->grants.scopes[r->grants.n_scopes++] = xstrdup("internal.mine");
+    views_answer(r);
+    return r;
+}
+
+/* Cells of the text protocol, rows apart by '|', cells by ','; small results only. */
+static char *cells_of(const struct buf *packets)
+{
+    struct buf out = buf_with_max(1 << 20);
+    const unsigned char *p = (const unsigned char *)packets->data;
+    size_t at = 0;
+    int n_eof = 0;
+    while (at + 4 <= packets->len) {
+        size_t n = p[at] | (size_t)p[at + 1] << 8 | (size_t)p[at + 2] << 16;
+        const unsigned char *body = p + at + 4;
+        at += 4 + n;
+        if (n < 9 && body[0] == 0xfe) {
+            n_eof++;
+            continue;
+        }
+        for (size_t i = 0; n_eof == 1 && i < n;) {
+            assert_true(body[i] < 0xfb);
+            buf_append(&out, body + i + 1, body[i]);
+            i += 1U + body[i];
+            buf_append_char(&out, i < n ? ',' : '|');
+        }
+    }
+    return buf_take_text(&out);
+}
+
+static void assert_cells(const char *mysql, const char *expected)
+{
+    struct view_request *r = ask(mysql);
+    if (!r->is_ok) {
+        fail_msg("%s: %s", mysql, r->err.msg);
+    }
+    _cleanup_free_ char *cells = cells_of(&r->packets);
+    assert_string_equal(cells, expected);
+    view_request_destroy(r);
+}
+
+static void test_queries(void **state)
+{
+    assert_cells("select Name from jobs(\"type\"=\"insert\")", "one|two|");
+    assert_cells("SELECT name FROM jobs('type'='insert') WHERE ExecuteType = streaming",
+                 "one|two|");
+    assert_cells("select Name from job(type=insert) where executetype = 'STREAMING' and Name='two'",
+                 "two|");
+    assert_cells("select Name from jobs(\"type\"=\"insert\") where Name = \"one\"", "one|");
+    assert_cells("select count(*) from jobs(\"type\"=\"insert\")", "2|");
+    assert_cells("select JobName, TaskId from tasks(\"type\"=\"insert\") where JobId = 2 limit 2",
+                 "two,3|two,2|"); /* newest first */
+    assert_cells("select Name, Status from jobs(\"type\"=\"insert\") where Name='absent'", "");
+    assert_cells("select CurrentOffset, Comment from jobs(\"type\"=\"insert\") order by Id desc "
+                 "limit 1",
+                 "{\"fileName\":\"a.csv\"},it's|");
+    assert_cells("select ErrorMsg, FinishTime, FirstErrorMsg from tasks(\"type\"=\"insert\") "
+                 "limit 1",
+                 "\\N,\\N,|");
+    assert_cells("select j.Name, count(*) from jobs(\"type\"=\"insert\") j join "
+                 "tasks(\"type\"=\"insert\") t on t.JobId = j.Id where t.Status = success "
+                 "group by j.Name order by 1",
+                 "one,2|two,2|");
+}
+
+static void test_others_jobs_are_invisible(void **state)
+{
+    assert_cells("select Name from jobs(\"type\"=\"insert\") where Name = 'three'", "");
+    assert_cells("select count(*) from tasks(\"type\"=\"insert\") where JobId = 3", "0|");
+}
+
+static void test_secret_is_masked(void **state)
+{
+    struct view_request *r = ask("select * from jobs(\"type\"=\"insert\")");
+    assert_true(r->is_ok);
+    assert_null(memmem(r->packets.data, r->packets.len, "hush", 4));
+    assert_non_null(memmem(r->packets.data, r->packets.len, "ExecuteSql", 10));
+    view_request_destroy(r);
+}
+
+static void test_column_that_is_not_there(void **state)
+{
+    struct view_request *r = ask("select Nme from jobs(\"type\"=\"insert\")");
+    assert_false(r->is_ok);
+    assert_int_equal(r->err.code, ERR_PARSE);
+    assert_non_null(strstr(r->err.msg, "Nme"));
+    view_request_destroy(r);
+}
+
+static void test_only_reading(void **state)
+{
+    static const char *const statements[] = {
+        "ATTACH DATABASE '/tmp/x' AS x",
+        "PRAGMA user_version",
+        "CREATE TABLE x(a)",
+        "SELECT load_extension('x')",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(statements); i++) {
+        struct view_request *r = view_request_create(NULL, 1);
+        r->snapshot = xcalloc(1, sizeof(*r->snapshot));
+        r->sql = xstrdup(statements[i]);
+        views_answer(r);
+        assert_false(r->is_ok);
+        view_request_destroy(r);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_queries),          cmocka_unit_test(test_others_jobs_are_invisible),
+        cmocka_unit_test(test_secret_is_masked), cmocka_unit_test(test_column_that_is_not_there),
+        cmocka_unit_test(test_only_reading),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
