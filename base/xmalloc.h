@@ -20,8 +20,8 @@ char *xasprintf(const char *format, ...)
 /* Ownership of *pp moves to the caller; *pp is NULL afterwards. */
 #define take_ptr(p)                                                                                \
     ({                                                                                             \
-        __typeof__(p) *take_from_ = &(p);                                                          \
-        __typeof__(p) taken_ = *take_from_;                                                        \
+        __auto_type take_from_ = &(p);                                                             \
+        __typeof__(*take_from_) taken_ = *take_from_;                                              \
         *take_from_ = NULL;                                                                        \
         taken_;                                                                                    \
     })
@@ -29,9 +29,9 @@ char *xasprintf(const char *format, ...)
 /* _cleanup_(f): calls f(&variable) when the variable goes out of scope. */
 #define _cleanup_(f) __attribute__((cleanup(f)))
 
-/* Defines f_p(), the form of a destructor that _cleanup_ wants. */
+/* Defines f_p(), the form of a destructor that _cleanup_ wants. `type` is a type: no parentheses. */
 #define DEFINE_CLEANUP(type, f)                                                                    \
-    static inline void f##_p(type *p)                                                              \
+    static inline void f##_p(type *p) /* NOLINT(bugprone-macro-parentheses) */                     \
     {                                                                                              \
         f(*p);                                                                                     \
     }

@@ -148,7 +148,7 @@ def build_sluice():
     log = ROOT / "build" / "quickstart-build.log"
     log.parent.mkdir(exist_ok=True)
     with open(log, "wb") as out:
-        for command, env in build.commands("build"):
+        for command, env in build.commands("build", ["sluice"]):
             if subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, check=False,
                               env={**os.environ, **env}).returncode != 0:
                 tail = log.read_text(errors="replace").splitlines()[-30:]
@@ -305,7 +305,7 @@ LINE = "  %5s  %9s  %8s  %13s  %-8s  %5s  %6s  %s"
 
 
 def show(demo, since):
-    """One line of the live view; returns the number of rows in the table."""
+    """One line of the live view."""
     n, row = demo.count(), demo.job_row()
     seconds = int(time.monotonic() - since)
     offset = (row["CurrentOffset"] or "").rsplit("/", 1)[-1]
@@ -313,7 +313,6 @@ def show(demo, since):
                 row["SucceedTaskCount"], row["FailedTaskCount"], offset))
     if row["Status"] == "PAUSED" and row["ErrorMsg"]:
         say("         %s" % demo.masked(row["ErrorMsg"]))
-    return n
 
 
 def mysql_command(demo):
@@ -362,7 +361,7 @@ def kill_and_restart(demo):
     start = time.monotonic()
     demo.sluice.start()
     seconds = time.monotonic() - start
-    say("  … and is back after %.1f s" % seconds)
+    say("  … and is back after %.2f s" % seconds)
     return seconds
 
 
@@ -375,11 +374,12 @@ def run_once(demo):
             demo.put_file()
         if demo.n_files == ONCE_KILL_AT and down_s is None:
             down_s = kill_and_restart(demo)
-        if time.monotonic() - shown >= SHOW_EVERY_S or demo.n_files == ONCE_FILES:
+        is_done = demo.n_files == ONCE_FILES and demo.count() >= demo.bucket.n_rows
+        if is_done or time.monotonic() - shown >= SHOW_EVERY_S:
             shown = time.monotonic()
-            n = show(demo, since)
-            if demo.n_files == ONCE_FILES and n >= demo.bucket.n_rows:
-                break
+            show(demo, since)
+        if is_done:
+            break
         if time.monotonic() - since > ONCE_DEADLINE_S:
             raise Failure("not all rows arrived within %d s" % ONCE_DEADLINE_S)
         time.sleep(0.25)
@@ -415,7 +415,7 @@ def prove(demo, down_s):
          % (len(demo.offsets), demo.offsets[-1] if demo.offsets else "none"),
          bool(demo.offsets) and demo.offsets == sorted(demo.offsets)
          and demo.offsets[-1].endswith("%06d.csv" % demo.n_files)),
-        ("SIGKILL survived", "1, back after %.1f s" % down_s, True),
+        ("SIGKILL survived", "1, back after %.2f s" % down_s, True),
     ]
     say("\n  Proof")
     for what, value, holds in claims:

@@ -1,3 +1,5 @@
+#include <assert.h>
+
 #include "base/xmalloc.h"
 #include "parser/parts.h"
 
@@ -121,14 +123,17 @@ enum stmt_verdict create_parse(struct parse *p, struct stmt_create *ret)
 {
     struct stmt_create create = {0};
     enum stmt_verdict verdict = STMT_BAD;
+    assert(parse_is_word(p, "CREATE"));
     parse_next(p);
-    parse_next(p); /* behind CREATE JOB */
+    assert(parse_is_word(p, "JOB"));
+    parse_next(p);
     if (parse_head(p, &create)) {
         verdict = parse_body(p, &create);
     } else if (is_scheduled(p)) {
         verdict = STMT_FOREIGN;
     }
     if (verdict == STMT_OURS) {
+        assert(create.name != NULL && create.name[0] != '\0');
         *ret = create;
     } else {
         create_fini(&create);

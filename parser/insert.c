@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <ctype.h>
 
 #include "base/xmalloc.h"
@@ -24,6 +25,7 @@ static bool take_source(struct parse *p, const struct query_table *table, size_t
                         struct stmt_insert *ret)
 {
     size_t n = 0;
+    assert(table->is_function && parse_is_op(p, "("));
     if (ret->tvf != NULL) {
         return parse_fail(p, &table->first,
                           "Keep one table function and load from the others in jobs of their own.",
@@ -106,10 +108,9 @@ static bool parse_target(struct parse *p, struct stmt_insert *ret)
     struct parse_path path = {0};
     bool is_ok = parse_path(p, "a table name", SHAPE, &path);
     if (is_ok) {
-        char **slots[] = {&ret->table, &ret->db, &ret->catalog};
-        for (size_t i = 0; i < path.n; i++) {
-            *slots[i] = take_ptr(path.parts[path.n - 1 - i]);
-        }
+        ret->table = take_ptr(path.parts[path.n - 1]);
+        ret->db = path.n > 1 ? take_ptr(path.parts[path.n - 2]) : NULL;
+        ret->catalog = path.n > 2 ? take_ptr(path.parts[path.n - 3]) : NULL;
     }
     parse_path_fini(&path);
     return is_ok;
@@ -120,7 +121,7 @@ static bool skip_names(struct parse *p, const char *close)
 {
     do {
         parse_next(p);
-        if (!tok_is_name(&p->tok) || parse_is_reserved(&p->tok)) {
+        if (!tok_is_name(&p->tok)) {
             return parse_mismatch(p, "a name", "List names separated by commas.");
         }
         parse_next(p);
@@ -235,6 +236,7 @@ static bool parse_insert_into(struct parse *p)
 bool insert_parse(struct parse *p, struct stmt_insert *ret)
 {
     size_t base = p->tok.at;
+    assert(ret->table == NULL && ret->tvf == NULL && ret->tvf_props.n == 0);
     if (parse_is_word(p, "WITH") && !parse_ctes(p, base, ret)) {
         return false;
     }
@@ -242,6 +244,8 @@ bool insert_parse(struct parse *p, struct stmt_insert *ret)
         return false;
     }
     ret->text = (struct span){p->lex.text.p + base, p->last_end - base};
+    assert(ret->table != NULL && ret->tvf != NULL);
+    assert(ret->label_at <= ret->label_end && ret->label_end < ret->text.n);
     return true;
 }
 

@@ -1,3 +1,5 @@
+#include <assert.h>
+
 #include "base/xmalloc.h"
 #include "parser/parts.h"
 
@@ -79,8 +81,10 @@ enum stmt_verdict job_parse_status(struct parse *p, struct stmt *ret)
 {
     const struct verb *verb = verb_of(&p->tok);
     struct stmt_job_ref job = {0};
+    assert(verb != NULL);
     parse_next(p);
-    parse_next(p); /* behind PAUSE JOB */
+    assert(parse_is_word(p, "JOB"));
+    parse_next(p);
     if (!parse_status(p, verb, &job)) {
         free(job.name);
         return STMT_BAD;
@@ -125,12 +129,15 @@ enum stmt_verdict job_parse_alter(struct parse *p, struct stmt_job_ref *ret)
     struct parse_path path = {0};
     struct stmt_job_ref job = {0};
     enum stmt_verdict verdict = STMT_FOREIGN;
+    assert(parse_is_word(p, "ALTER"));
     parse_next(p);
-    parse_next(p); /* behind ALTER JOB */
+    assert(parse_is_word(p, "JOB"));
+    parse_next(p);
     if (parse_path(p, "a job name", RESOLVE_SHAPE, &path) && parse_take_word(p, "RESOLVE")) {
         verdict = parse_resolve(p, &job) ? STMT_OURS : STMT_BAD;
     }
     if (verdict == STMT_OURS) {
+        assert(path.n > 0 && job.task_id > 0);
         job.name = take_ptr(path.parts[path.n - 1]);
         *ret = job;
     }

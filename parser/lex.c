@@ -199,8 +199,9 @@ static const char OPERATORS[][4] = {"<=>", "...", "<=", ">=", "<>", "!=", "!<",
 
 static size_t scan_operator(struct span s, size_t at)
 {
+    static const char FIRST[] = "<>!=&|-@:.";
     /* Most operators are a comma or a parenthesis. */
-    if (memchr("<>!=&|-@:.", s.p[at], 10) == NULL) {
+    if (memchr(FIRST, s.p[at], sizeof(FIRST) - 1) == NULL) {
         return at + 1;
     }
     for (size_t i = 0; i < sizeof(OPERATORS) / sizeof(OPERATORS[0]); i++) {
@@ -304,6 +305,7 @@ static size_t jump(struct span s, size_t at)
 
 size_t lex_skip(struct span text, size_t at)
 {
+    assert(at < text.n);
     size_t end = jump(text, at);
     return end < text.n ? end : text.n;
 }
@@ -331,6 +333,7 @@ bool lex_statement(struct lex *lex, struct span *ret_statement)
         return false;
     }
     size_t end = t.kind == TOK_ERROR ? lex->text.n : lex_skim(lex->text, t.at, STOPS);
+    assert(end > t.at);
     *ret_statement = (struct span){lex->text.p + t.at, end - t.at};
     lex->at = end < lex->text.n ? end + 1 : end;
     return true;

@@ -1,3 +1,5 @@
+#include <assert.h>
+
 #include "base/buf.h"
 #include "base/xmalloc.h"
 #include "parser/lex.h"
@@ -12,6 +14,8 @@
 
 /* Comments between a key and its value, and letters of a function there. */
 enum { MAX_COMMENTS = 32, MAX_FUNCTION = 64 };
+/* Before a quote; a text inside a text inside a text has 7. */
+enum { MAX_BACKSLASHES = 16 };
 
 static const char MASK[] = "*XXX"; /* as DatasourcePrintableMap of Doris writes it */
 
@@ -82,6 +86,8 @@ struct mask {
     size_t comment_from;
     size_t line_end; /* cache: the same of a line */
     size_t line_from;
+    size_t bare_end; /* cache: the same of a value without quotes */
+    size_t bare_from;
 };
 
 static char byte_at(const struct mask *m, size_t at)
@@ -212,6 +218,9 @@ static size_t quoted_end(const struct mask *m, size_t at, char quote)
 /* The same for a quote with backslashes before it: ends where as many stand before a quote. */
 static size_t escaped_end(const struct mask *m, size_t at, char quote, size_t n_backslashes)
 {
+    if (n_backslashes > MAX_BACKSLASHES) {
+        return m->text.n; /* no text of ours: nothing of the rest is shown */
+    }
     while (at < m->text.n) {
         size_t n = count_backslashes(m, at);
         if (n > 0 && n <= n_backslashes && byte_at(m, at + n) == quote) {
@@ -233,20 +242,29 @@ static bool is_call(const struct mask *m, size_t at)
     return byte_at(m, end) == '(';
 }
 
-static size_t bare_end(const struct mask *m, size_t at)
+static bool is_bare(char c)
 {
-    while (at < m->text.n && !is_blank(m->text.p[at]) && !is_quote(m->text.p[at]) &&
-           (m->text.p[at] == '\0' || strchr(",;()&\\{}[]", m->text.p[at]) == NULL)) {
-        at++;
+    return c == '\0' || (!is_blank(c) && !is_quote(c) && strchr(",;()&\\{}[]", c) == NULL);
+}
+
+static size_t bare_end(struct mask *m, size_t at)
+{
+    if (m->bare_end == 0 || at < m->bare_from || at > m->bare_end) {
+        size_t end = at;
+        while (end < m->text.n && is_bare(m->text.p[end])) {
+            end++;
+        }
+        m->bare_from = at;
+        m->bare_end = end;
     }
-    return at;
+    return m->bare_end;
 }
 
 /*
  * The value at `at`: [*ret_from, *ret_end) is what must not be seen, without its quotes. False when
  * there is no literal, as in PASSWORD('x'), where the parenthesis is the next to be looked at.
  */
-static bool find_value(const struct mask *m, size_t at, size_t *ret_from, size_t *ret_end)
+static bool find_value(struct mask *m, size_t at, size_t *ret_from, size_t *ret_end)
 {
     size_t n = count_backslashes(m, at);
     bool is_raw = (byte_at(m, at) | 0x20) == 'r' && is_quote(byte_at(m, at + 1));
@@ -300,21 +318,20 @@ static bool find_secret(struct mask *m, size_t at, size_t *ret_from, size_t *ret
 
 /*
  * Where quotes are missing, a value seems to end where the next one begins: password='a, secret_key='b'.
- * So a key inside a value takes its own value along. Returns the new end.
+ * And a comment before a value may hold a secret. So a key between `at` and the value's end takes
+ * its own value along: [*from, *end) grows to hold it.
  */
-static size_t cover_inner(struct mask *m, size_t from, size_t end)
+static void cover_inner(struct mask *m, size_t at, size_t *from, size_t *end)
 {
     size_t inner_from = 0;
     size_t inner_end = 0;
-    for (size_t at = from; at < end;) {
-        if (!find_secret(m, at, &inner_from, &inner_end)) {
-            at++;
-            continue;
+    while (at < *end && *end < m->text.n) {
+        if (find_secret(m, at, &inner_from, &inner_end)) {
+            *from = inner_from < *from ? inner_from : *from;
+            *end = inner_end > *end ? inner_end : *end;
         }
-        end = inner_end > end ? inner_end : end;
-        at = inner_end > at ? inner_end : at + 1;
+        at++;
     }
-    return end;
 }
 
 char *stmt_mask_secrets(struct span text)
@@ -325,13 +342,16 @@ char *stmt_mask_secrets(struct span text)
     size_t end = 0;
     for (size_t at = 0; at < text.n;) {
         if (find_secret(&m, at, &from, &end)) {
+            cover_inner(&m, at + 1, &from, &end);
+            assert(at < from && from <= end && end <= text.n);
             buf_append(&m.out, text.p + at, from - at);
             buf_append_text(&m.out, MASK);
-            at = cover_inner(&m, from, end);
+            at = end;
         } else {
             buf_append_char(&m.out, text.p[at]);
             at++;
         }
     }
+    assert(buf_ok(&m.out));
     return buf_take_text(&m.out);
 }

@@ -307,6 +307,7 @@ static bool parse_value(struct parse *p, size_t base, struct stmt_prop *prop)
     if (is_negative ? !is_number : !is_value(&p->tok)) {
         return parse_mismatch_hidden(p, "a property value", PROPS_ADVICE);
     }
+    assert(at >= base);
     prop->value_at = at - base;
     prop->value_end = tok_end(&p->tok) - base;
     if (!take_text(p, "the property value", &prop->value)) {

@@ -125,6 +125,7 @@ static enum query_step feed_table(struct query *q, const struct tok *t, bool is_
 
 static enum query_step feed(struct query *q, const struct tok *t)
 {
+    assert(q->depth < QUERY_MAX_DEPTH);
     struct query_frame *f = top(q);
     bool is_first = f->is_first;
     f->is_first = false;

@@ -51,7 +51,8 @@ static bool is_call_at(struct span text, size_t at)
     while (end < text.n && (text.p[end] == ' ' || (text.p[end] >= '\t' && text.p[end] <= '\r'))) {
         end++;
     }
-    return end < text.n && memchr("(/-#", text.p[end], 4) != NULL;
+    static const char AFTER[] = "(/-#";
+    return end < text.n && memchr(AFTER, text.p[end], sizeof(AFTER) - 1) != NULL;
 }
 
 static bool is_rare_letter(char c)
@@ -235,10 +236,9 @@ static void put_word(struct view *v, const struct tok *t)
 {
     struct tok next = lex_peek(&v->p->lex);
     bool after_set = tok_is_one_of(&v->prev, SET_OPERATORS);
-    if (is_bare_word(t, &next) && is_operand(v, &next)) {
+    bool is_parameter = t->text.p[0] == '$'; /* to SQLite */
+    if (is_parameter || (is_bare_word(t, &next) && is_operand(v, &next))) {
         put_quoted(v, t);
-    } else if (t->text.p[0] == '$') {
-        put_quoted(v, t); /* would be a parameter */
     } else if (after_set && tok_is_word(t, "DISTINCT")) {
         v->end = tok_end(t); /* SQLite's UNION is distinct and has no word for it */
     } else if (tok_is_word(t, "MINUS")) {
@@ -366,6 +366,7 @@ static void put_view(struct view *v, const struct query_table *table, bool is_jo
 {
     const struct tok *t = &v->p->tok; /* behind the parenthesis */
     bool has_alias = tok_is_word(t, "AS") || (tok_is_name(t) && !parse_is_reserved(t));
+    assert(!(is_job && is_tasks) && v->p->last_end > table->first.at);
     put(v, &table->first, is_tasks ? SPAN_LIT("tasks") : SPAN_LIT("jobs"));
     if (is_job && !has_alias) {
         buf_append_text(&v->out, " AS job");

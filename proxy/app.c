@@ -1,7 +1,5 @@
-#include <curl/curl.h>
 #include <event2/event.h>
 #include <inttypes.h>
-#include <mysql.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,6 +19,7 @@
 #include "proxy/worker.h"
 #include "scheduler/sched.h"
 #include "sources/insert_sink.h"
+#include "sources/library.h"
 #include "sources/s3_source.h"
 
 enum {
@@ -204,7 +203,6 @@ static bool make_sched(struct app *a, struct err *err)
                 .max_resumes = c->max_auto_resumes,
                 .resume_delay_ms = c->resume_delay_ms,
                 .label_window_ms = c->label_window_s * 1000,
-                .statement_life_ms = c->task_timeout_s * 1000,
                 .fence_after_ms = FENCE_AFTER_MS,
                 .n_tries = N_TRIES,
             },
@@ -321,12 +319,7 @@ struct app *app_create(const struct config *config, const struct config_sources 
     a->config = config;
     a->sources = from;
     mask_signals(SIG_BLOCK); /* until app_run(), and for good in every thread */
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || mysql_library_init(0, NULL, NULL) != 0) {
-        (void)err_say(err, "cannot initialise libcurl or the MariaDB client library");
-        app_destroy(a);
-        return NULL;
-    }
-    if (!make_loop(a, err) || !open_store(a, err) || !make_sched(a, err) ||
+    if (!library_init(err) || !make_loop(a, err) || !open_store(a, err) || !make_sched(a, err) ||
         !resolve_backends(a, err) || !make_views(a, err) || !make_workers(a, err) ||
         !make_admin(a, err)) {
         app_destroy(a);
@@ -404,7 +397,6 @@ void app_destroy(struct app *a)
     if (a->base != NULL) {
         event_base_free(a->base);
     }
-    mysql_library_end();
-    curl_global_cleanup();
+    library_fini();
     free(a);
 }

@@ -20,8 +20,8 @@ struct ask {
     bool is_later_result;      /* only the first result counts; others are read and dropped */
     bool is_overfull;
 
-    struct buf text;     /* column names and cells, each with a NUL */
-    size_t *offsets;     /* into text: columns, then cells; owned */
+    struct buf text; /* column names and cells, each with a NUL */
+    size_t *offsets; /* into text: columns, then cells; owned */
     size_t n_offsets;
     size_t size_offsets;
     size_t n_columns;

@@ -187,9 +187,9 @@ static bool apply_variable(struct loader *l, const char *variable, struct err *e
            say_unknown_variable(name, err);
 }
 
-static bool apply_environment(struct loader *l, char *const *environ, struct err *err)
+static bool apply_environment(struct loader *l, char *const *env, struct err *err)
 {
-    for (char *const *v = environ; v != NULL && *v != NULL; v++) {
+    for (char *const *v = env; v != NULL && *v != NULL; v++) {
         if (!apply_variable(l, *v, err)) {
             return false;
         }

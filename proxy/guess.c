@@ -31,8 +31,7 @@ static enum guess guess_first_word(struct span text, bool is_whole)
         if (span_ieq_text(word, first_words[i])) {
             return GUESS_YES;
         }
-        if (may_grow && n < strlen(first_words[i]) &&
-            strncasecmp(first_words[i], word.p, n) == 0) {
+        if (may_grow && n < strlen(first_words[i]) && strncasecmp(first_words[i], word.p, n) == 0) {
             return GUESS_MORE;
         }
     }

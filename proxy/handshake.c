@@ -32,9 +32,10 @@ bool handshake_mask_greeting(char *payload, size_t n, struct handshake_greeting 
     char *low = payload + (r.is_bad ? 0 : n - packet_left(&r));
     uint64_t offered = packet_get_u16(&r);
     if (r.is_bad || version != PROTOCOL_VERSION) {
-        return err_set(err, ERR_HANDSHAKE, "08S01",
-                       "what the FE sent is not a MySQL greeting of protocol version 10; check that "
-                       "proxy.backend names the FE's query_port, not its http_port");
+        return err_set(
+            err, ERR_HANDSHAKE, "08S01",
+            "what the FE sent is not a MySQL greeting of protocol version 10; check that "
+            "proxy.backend names the FE's query_port, not its http_port");
     }
     (void)packet_get_bytes(&r, 1 + 2);
     char *high = r.is_bad ? NULL : payload + (n - packet_left(&r));

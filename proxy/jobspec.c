@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -122,11 +123,13 @@ static struct job_spec *make_spec(const struct stmt_insert *insert, const char *
                                   const struct stmt_props *props, int64_t default_interval_s)
 {
     struct job_spec *spec = xcalloc(1, sizeof(*spec));
+    const char *db = insert->db != NULL ? insert->db : current_db;
+    assert(db != NULL); /* resolve_target() */
     spec->insert = (struct insert_spec){
         .sql = span_dup(insert->text),
         .sql_len = insert->text.n,
         .current_db = current_db != NULL && current_db[0] != '\0' ? xstrdup(current_db) : NULL,
-        .target_db = xstrdup(insert->db != NULL ? insert->db : current_db),
+        .target_db = xstrdup(db),
         .target_table = xstrdup(insert->table),
         .label_at = insert->label_at,
         .label_end = insert->label_end,

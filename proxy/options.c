@@ -144,13 +144,13 @@ void options_fini(struct options *o)
     *o = (struct options){0};
 }
 
-const char *options_config_file(const struct options *o, char *const *environ, const char *fallback)
+const char *options_config_file(const struct options *o, char *const *env, const char *fallback)
 {
     static const char variable[] = "SLUICE_CONFIG=";
     if (o->config_file != NULL) {
         return o->config_file;
     }
-    for (char *const *v = environ; v != NULL && *v != NULL; v++) {
+    for (char *const *v = env; v != NULL && *v != NULL; v++) {
         if (strncmp(*v, variable, sizeof(variable) - 1) == 0) {
             return *v + sizeof(variable) - 1;
         }

@@ -33,11 +33,10 @@ bool options_parse(int argc, char **argv, struct options *ret, struct err *err);
 void options_fini(struct options *o);
 
 /*
- * The configuration file: that of -c, else that of SLUICE_CONFIG in `environ`, else `fallback` if
+ * The configuration file: that of -c, else that of SLUICE_CONFIG in `env`, else `fallback` if
  * it is there, else NULL. Borrowed from one of these.
  */
-const char *options_config_file(const struct options *o, char *const *environ,
-                                const char *fallback);
+const char *options_config_file(const struct options *o, char *const *env, const char *fallback);
 extern const char options_fallback_file[]; /* "/etc/sluice/sluice.conf" */
 
 void options_print_help(FILE *to);

@@ -220,8 +220,8 @@ static void fe_lost_while_busy(struct session *s, const char *why)
     char backend[ADDRESS_TEXT_SIZE];
     struct err err = {0};
     session_backend_text(s, backend);
-    const char *busy = s->state == SESSION_LOCAL ? "Sluice answered a statement"
-                                                 : track_busy_with(&s->track);
+    const char *busy =
+        s->state == SESSION_LOCAL ? "Sluice answered a statement" : track_busy_with(&s->track);
     (void)err_set(&err, ERR_SERVER_LOST, "HY000",
                   "Sluice lost the FE at %s while %s was running: %s; whether the statement took "
                   "effect is not known; connect again and check",
@@ -281,13 +281,12 @@ static void end_if_due(struct session *s)
 
 static void update_reading(struct session *s)
 {
-    bool is_relaying = s->state == SESSION_LOGIN || s->state == SESSION_READY ||
-                       s->state == SESSION_LOCAL;
-    relay_set_reading(&s->client, is_relaying && !s->is_client_eof &&
-                                      session_command_has_room(s) &&
+    bool is_relaying =
+        s->state == SESSION_LOGIN || s->state == SESSION_READY || s->state == SESSION_LOCAL;
+    relay_set_reading(&s->client, is_relaying && !s->is_client_eof && session_command_has_room(s) &&
                                       relay_has_room(&s->server, s->client.is_reading));
-    relay_set_reading(&s->server, session_is_open(s) &&
-                                      relay_has_room(&s->client, s->server.is_reading));
+    relay_set_reading(&s->server,
+                      session_is_open(s) && relay_has_room(&s->client, s->server.is_reading));
 }
 
 void session_settle(struct session *s)
@@ -324,7 +323,8 @@ static void on_client_read(evutil_socket_t fd, short what, void *arg)
             continue; /* read to be dropped */
         }
         session_command_client_bytes(s, scratch, (size_t)n);
-        if (n < WORKER_SCRATCH_SIZE || !relay_has_room(&s->server, true)) {
+        if (n < WORKER_SCRATCH_SIZE || !relay_has_room(&s->server, true) ||
+            !session_command_has_room(s)) {
             break;
         }
     }

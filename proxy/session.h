@@ -49,8 +49,8 @@ enum session_state {
 struct session {
     struct worker *worker; /* borrowed */
     uint64_t id;
-    LIST_ENTRY(session) in_worker;  /* all, or the dead ones */
-    LIST_ENTRY(session) in_bucket;  /* of the worker's table of ids; while is_findable */
+    LIST_ENTRY(session) in_worker; /* all, or the dead ones */
+    LIST_ENTRY(session) in_bucket; /* of the worker's table of ids; while is_findable */
     bool is_findable;
     enum session_state state; /* session_move() only */
 
@@ -73,12 +73,12 @@ struct session {
 
     /* session_command.c */
     struct track track;
-    struct buf held;    /* the client's bytes that wait; the LOCAL command is first */
-    size_t local_size;  /* LOCAL: bytes of the command, header included */
-    size_t n_skip;      /* bytes at the front of `held` that were answered here */
-    bool must_forward;  /* the next command was shown to the local side: it goes to the FE */
-    unsigned n_nested;  /* calls into the local side on the stack: it must find us unchanged */
-    struct ask *ask;    /* owned; a question is out */
+    struct buf held;   /* the client's bytes that wait; the LOCAL command is first */
+    size_t local_size; /* LOCAL: bytes of the command, header included */
+    size_t n_skip;     /* bytes at the front of `held` that were answered here */
+    bool must_forward; /* the next command was shown to the local side: it goes to the FE */
+    unsigned n_nested; /* calls into the local side on the stack: it must find us unchanged */
+    struct ask *ask;   /* owned; a question is out */
     answer_fn on_answer;
     void *answer_arg;
     struct local *local; /* owned, by way of local_destroy() */

@@ -111,9 +111,8 @@ static void fail_greeting(struct session *s, struct err *err)
 static void relay_refusal(struct session *s)
 {
     struct err err = {0};
-    packet_get_err((struct span){s->early.data + PACKET_HEADER_SIZE,
-                                 s->early.len - PACKET_HEADER_SIZE},
-                   &err);
+    packet_get_err(
+        (struct span){s->early.data + PACKET_HEADER_SIZE, s->early.len - PACKET_HEADER_SIZE}, &err);
     if (session_to_client(s, s->early.data, s->early.len)) {
         session_end(s, "the FE refused the connection: %s", err.msg);
     }
@@ -155,9 +154,10 @@ void session_login_server_bytes(struct session *s, const char *p, size_t n)
     uint32_t length = packet_length(s->early.data);
     if (length == 0 || length > HANDSHAKE_MAX_SIZE || packet_sequence(s->early.data) != 0 ||
         s->early.len > PACKET_HEADER_SIZE + (size_t)length) {
-        (void)err_set(&err, ERR_HANDSHAKE, "08S01",
-                      "its first bytes are not a MySQL greeting; check that proxy.backend names the "
-                      "FE's query_port, not its http_port");
+        (void)err_set(
+            &err, ERR_HANDSHAKE, "08S01",
+            "its first bytes are not a MySQL greeting; check that proxy.backend names the "
+            "FE's query_port, not its http_port");
         fail_greeting(s, &err);
     } else if (s->early.len == PACKET_HEADER_SIZE + (size_t)length) {
         on_greeting(s);

@@ -401,7 +401,13 @@ static void on_packet(struct track *t, const uint8_t *packet)
     uint8_t previous = t->last_sequence;
     t->is_continued = length == PACKET_MAX_PAYLOAD;
     t->last_sequence = pk.sequence;
-    if (is_continuation || code_of_err(&pk) == PACKET_PROGRESS_CODE) {
+    if (is_continuation) {
+        return;
+    }
+    if (code_of_err(&pk) == PACKET_PROGRESS_CODE) {
+        if (t->state == TRACK_FIRST) { /* the reply proper counts on from here */
+            head_of(t)->first_sequence = (uint8_t)(pk.sequence + 1);
+        }
         return;
     }
     switch (t->state) {

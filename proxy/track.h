@@ -49,12 +49,12 @@ struct track_entry {
 /* Private but for `auth` and `has_quit`, which the session reads. */
 struct track {
     uint64_t capabilities;
-    bool is_classic;  /* EOF packets */
-    bool is_eof_odd;  /* DEPRECATE_EOF that the FE did not offer: facts/doris-ports.md A7 */
-    bool has_quit;    /* the client said COM_QUIT */
-    bool is_infile;   /* the client sends a file, until an empty packet */
-    bool is_started;  /* the current reply's first packet was seen */
-    bool has_replied; /* at least one reply has ended */
+    bool is_classic;      /* EOF packets */
+    bool is_eof_odd;      /* DEPRECATE_EOF that the FE did not offer: facts/doris-ports.md A7 */
+    bool has_quit;        /* the client said COM_QUIT */
+    bool is_infile;       /* the client sends a file, until an empty packet */
+    bool is_started;      /* the current reply's first packet was seen */
+    bool has_replied;     /* at least one reply has ended */
     enum track_auth auth; /* outcome of the last login or CHANGE_USER; the session resets it */
     enum track_state state;
 

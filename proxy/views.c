@@ -87,7 +87,7 @@ static int authorize(void *arg, int action, const char *a, const char *b, const 
 static void choose_visible(struct query *q, const struct view_request *r)
 {
     const struct snapshot *snap = r->snapshot;
-    q->visible = xcalloc(snap->n_jobs, sizeof(*q->visible));
+    q->visible = xcalloc(snap->n_jobs, sizeof(const struct job_view *));
     for (size_t i = 0; i < snap->n_jobs; i++) {
         const struct job_record *rec = &snap->jobs[i]->rec;
         if (grants_may_load(&r->grants, rec->target_db, rec->target_table)) {

@@ -29,7 +29,7 @@ struct worker {
     bool is_started;
     bool is_joined;
     bool is_draining;
-    struct event_base *base;     /* owned, as all below */
+    struct event_base *base; /* owned, as all below */
     struct msgq *queue;
     struct event *on_accept;     /* NULL once the worker stops */
     struct event *accept_again;  /* timer: after ACCEPT_PAUSE_MS */
@@ -53,7 +53,8 @@ static struct session_list *bucket_of(struct worker *w, uint64_t id)
 struct session *worker_find_session(struct worker *w, uint64_t id)
 {
     struct session *s = NULL;
-    LIST_FOREACH(s, bucket_of(w, id), in_bucket) {
+    LIST_FOREACH(s, bucket_of(w, id), in_bucket)
+    {
         if (s->id == id) {
             return s;
         }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/span.h"
 #include "base/xmalloc.h"
 #include "scheduler/sched_private.h"
 
@@ -27,6 +28,21 @@ static void touch(struct job *j)
     j->view = NULL;
 }
 
+/* What Doris may take for one statement: the job's own session variables win over ours. */
+static int64_t statement_timeout_s(const struct sched *s, const struct job_body *body)
+{
+    static const char *const keys[] = {"session.insert_timeout", "session.query_timeout"};
+    int64_t longest = s->options.task_timeout_s;
+    for (size_t i = 0; body != NULL && i < ARRAY_SIZE(keys); i++) {
+        const char *text = spec_prop_get(body->spec->props, body->spec->n_props, keys[i]);
+        int64_t n = 0;
+        if (text != NULL && span_to_int64(span_of(text), 1, INT32_MAX, &n) && n > longest) {
+            longest = n;
+        }
+    }
+    return longest;
+}
+
 struct job *sched_job_create(struct sched *s, const struct job_record *rec, struct job_body *body)
 {
     struct job *j = xcalloc(1, sizeof(*j));
@@ -40,6 +56,8 @@ struct job *sched_job_create(struct sched *s, const struct job_record *rec, stru
         .max_interval_ms =
             (body != NULL ? body->spec->max_interval_s : s->options.default_interval_s) * 1000,
     };
+    j->statement_timeout_s = statement_timeout_s(s, body);
+    j->step.statement_life_ms = j->statement_timeout_s * 1000 + LOAD_GRACE_MS;
     atomic_fetch_add(&s->counters.jobs[j->rec.state], 1);
     return j;
 }
@@ -143,7 +161,7 @@ static void start_plan(struct job *j)
 
 static void start_load(struct job *j)
 {
-    int64_t timeout_ms = j->sched->options.task_timeout_s * 1000 + LOAD_GRACE_MS;
+    int64_t timeout_ms = j->statement_timeout_s * 1000 + LOAD_GRACE_MS;
     struct run *run = begin_run(j, RUN_LOAD, timeout_ms);
     run->range = xstrdup(j->task.range);
     run->label = xstrdup(j->task.label);

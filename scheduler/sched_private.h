@@ -18,6 +18,7 @@ struct job {
     struct job_record rec; /* as stored; rec.state follows step.state */
     struct job_body *body; /* a reference; NULL when the stored SQL is not understood */
     struct step_job step;
+    int64_t statement_timeout_s;
     struct task_record task;                   /* the open task, id 0 = none */
     struct task_view *tasks[STORE_TASKS_KEPT]; /* finished, oldest first */
     size_t n_tasks;

@@ -187,11 +187,10 @@ static struct step_out go_on(struct step_job *job)
 }
 
 /* A statement whose answer was lost may still begin its transaction. */
-static bool may_straggle(const struct step_job *job, int64_t wall_ms,
-                         const struct step_config *config)
+static bool may_straggle(const struct step_job *job, int64_t wall_ms)
 {
     int64_t age = wall_ms - job->lost_ms;
-    return job->lost_ms != 0 && (age < 0 || age < config->statement_life_ms);
+    return job->lost_ms != 0 && (age < 0 || age < job->statement_life_ms);
 }
 
 static struct step_out end_failed(struct step_job *job, bool may_close,
@@ -211,7 +210,7 @@ static struct step_out end_failed(struct step_job *job, bool may_close,
 static struct step_out not_loaded(struct step_job *job, int64_t wall_ms,
                                   const struct step_config *config)
 {
-    bool may_close = !may_straggle(job, wall_ms, config);
+    bool may_close = !may_straggle(job, wall_ms);
     job->is_recovering = false;
     if (!is_active(job)) {
         job->phase = may_close ? PHASE_END : PHASE_IDLE;
@@ -220,7 +219,11 @@ static struct step_out not_loaded(struct step_job *job, int64_t wall_ms,
     if (job->is_data_error || job->n_tries >= config->n_tries) {
         return end_failed(job, may_close, config);
     }
-    return job->n_tries > 0 ? wait_in(job, PHASE_RETRY) : load(job);
+    if (job->n_tries == 0) {
+        return load(job);
+    }
+    job->n_waits = job->n_tries - 1; /* what was waited for before is over */
+    return wait_in(job, PHASE_RETRY);
 }
 
 static struct step_out doubt(struct step_job *job, enum step_reason reason,

@@ -61,12 +61,11 @@ enum step_phase {
 };
 
 struct step_config {
-    int64_t max_resumes;       /* automatic ones */
-    int64_t resume_delay_ms;   /* first back-off */
-    int64_t label_window_ms;   /* an UNKNOWN younger than this counts as not loaded */
-    int64_t statement_life_ms; /* a lost statement older than this cannot commit any more */
-    int64_t fence_after_ms;    /* a PREPARE without a statement of ours is fenced after this */
-    int64_t n_tries;           /* loads of one task before it is FAILED */
+    int64_t max_resumes;     /* automatic ones */
+    int64_t resume_delay_ms; /* first back-off */
+    int64_t label_window_ms; /* an UNKNOWN younger than this counts as not loaded */
+    int64_t fence_after_ms;  /* a PREPARE without a statement of ours is fenced after this */
+    int64_t n_tries;         /* loads of one task before it is FAILED */
 };
 
 /* All a decision may look at. Read by the shell, written by step() only, but for what is marked. */
@@ -76,6 +75,7 @@ struct step_job {
     enum fail_code fail_code;
     int64_t n_resumes;
     int64_t max_interval_ms;
+    int64_t statement_life_ms; /* shell: a lost statement older than this cannot commit any more */
     /* The open task, 0 = none. */
     int64_t task_id;     /* shell: set at INTENT and at load from the store */
     int64_t intent_ms;   /* shell: wall clock of the INTENT */

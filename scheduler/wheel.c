@@ -68,7 +68,7 @@ void wheel_init(struct wheel *w, uint64_t now)
 static void forget_if_empty(struct wheel *w, struct wheel_timer **head)
 {
     ptrdiff_t i = head - &w->slots[0][0];
-    if (i >= 0 && i < WHEEL_LEVELS * WHEEL_SLOTS && *head == NULL) {
+    if (i >= 0 && i < (ptrdiff_t)WHEEL_LEVELS * WHEEL_SLOTS && *head == NULL) {
         w->occupied[i / WHEEL_SLOTS] &= ~(UINT64_C(1) << (i % WHEEL_SLOTS));
     }
 }

@@ -3,6 +3,8 @@
 #include <limits.h>
 #include <mariadb/errmsg.h>
 #include <mysql.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #include "base/clock.h"
 #include "scheduler/cancel.h"
 #include "sources/fe_conn.h"
+#include "sources/fe_text.h"
 
 enum {
     STACK_SIZE = 256 << 10,    /* of a suspended call; the resolver and TLS run on it */
@@ -220,6 +223,24 @@ static bool explain_connect(struct fe_conn *c, struct err *err)
                    a->host, a->port, c->login->user, why);
 }
 
+/*
+ * A load may say nothing for an hour. If the FE's machine dies meanwhile, nobody sends a FIN: probes
+ * find out within a minute and a half. Failing to set them costs time, not correctness.
+ */
+static void set_keepalive(my_socket fd)
+{
+    static const struct {
+        int name;
+        int value;
+    } options[] = {{TCP_KEEPIDLE, 30}, {TCP_KEEPINTVL, 15}, {TCP_KEEPCNT, 4}};
+    int on = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        (void)setsockopt(fd, IPPROTO_TCP, options[i].name, &options[i].value,
+                         sizeof(options[i].value));
+    }
+}
+
 static bool connect_now(struct fe_conn *c, const struct fe_wait *wait, struct err *err)
 {
     const struct fe_address *a = c->address;
@@ -241,7 +262,11 @@ static bool connect_now(struct fe_conn *c, const struct fe_wait *wait, struct er
                        "and that the FE is up",
                        a->host, a->port, c->login->user);
     }
-    return c->connected != NULL || explain_connect(c, err);
+    if (c->connected == NULL) {
+        return explain_connect(c, err);
+    }
+    set_keepalive(socket_of(c));
+    return true;
 }
 
 struct fe_conn *fe_conn_open(const struct fe_address *address, const struct fe_login *login,
@@ -304,21 +329,23 @@ static bool read_err_packet(struct fe_conn *c, struct err *err)
     }
     free(c->error_text);
     c->error_text = xmemdup0(text, strnlen(text, LONGEST_ERROR));
+    fe_text_make_utf8(c->error_text);
     (void)err_set(err, code, sqlstate, "%s",
                   c->error_text[0] != '\0' ? c->error_text : "the FE gave no reason");
     return true;
 }
 
-/* The library has reported a failure: the FE's own word, or a broken link. */
+static enum fe_result explain_loss(struct fe_conn *c, struct err *err)
+{
+    (void)err_set(err, ERR_SERVER_LOST, "HY000", "the link to the FE %s:%d is lost: %s",
+                  c->address->host, c->address->port, mysql_error(&c->mysql));
+    return FE_LOST;
+}
+
+/* Reading an answer has failed: it is the FE's own word, or a broken link. */
 static enum fe_result explain_failure(struct fe_conn *c, struct err *err)
 {
-    const struct fe_address *a = c->address;
-    if (read_err_packet(c, err)) {
-        return FE_REFUSED;
-    }
-    (void)err_set(err, ERR_SERVER_LOST, "HY000", "the link to the FE %s:%d is lost: %s", a->host,
-                  a->port, mysql_error(&c->mysql));
-    return FE_LOST;
+    return read_err_packet(c, err) ? FE_REFUSED : explain_loss(c, err);
 }
 
 static enum fe_result explain_stop(const struct fe_conn *c, const struct fe_wait *wait,
@@ -334,8 +361,8 @@ static enum fe_result explain_stop(const struct fe_conn *c, const struct fe_wait
 enum fe_result fe_conn_send(struct fe_conn *c, struct span sql, const struct fe_wait *wait,
                             struct err *err)
 {
-    assert(c->op == OP_NONE);
-    if (c->rows != NULL || !has_link(c) || wait->deadline_us <= clock_mono_us() ||
+    assert(c->op == OP_NONE && c->rows == NULL);
+    if (wait->deadline_us <= clock_mono_us() ||
         (wait->cancel != NULL && cancel_is_raised(wait->cancel))) {
         (void)explain_stop(c, wait, err);
         return FE_UNSENT;
@@ -345,13 +372,7 @@ enum fe_result fe_conn_send(struct fe_conn *c, struct span sql, const struct fe_
     if (!op_finish(c, wait)) {
         return explain_stop(c, wait, err);
     }
-    if (c->failed != 0) {
-        unsigned code = mysql_errno(&c->mysql);
-        bool is_unsent = code == CR_COMMANDS_OUT_OF_SYNC || code == CR_NET_PACKET_TOO_LARGE;
-        enum fe_result result = explain_failure(c, err);
-        return is_unsent ? FE_UNSENT : result == FE_REFUSED ? FE_LOST : result;
-    }
-    return FE_OK;
+    return c->failed != 0 ? explain_loss(c, err) : FE_OK;
 }
 
 /* Waits for the head of an answer: an OK packet, an ERR packet, or column definitions. */
@@ -436,7 +457,7 @@ enum fe_result fe_conn_run(struct fe_conn *c, const char *sql, fe_row_fn each, v
     if (mysql_field_count(&c->mysql) > 0) {
         c->rows = mysql_use_result(&c->mysql);
         if (c->rows == NULL) {
-            return explain_failure(c, err);
+            return explain_loss(c, err);
         }
         result = read_rows(c, each, arg, wait, err);
         if (result != FE_OK && result != FE_REFUSED) {
@@ -476,11 +497,7 @@ enum fe_result fe_conn_ping(struct fe_conn *c, const struct fe_wait *wait, struc
     if (!op_finish(c, wait)) {
         return explain_stop(c, wait, err);
     }
-    if (c->failed == 0) {
-        return FE_OK;
-    }
-    (void)explain_failure(c, err);
-    return FE_LOST;
+    return c->failed != 0 ? explain_loss(c, err) : FE_OK;
 }
 
 bool fe_conn_kill(const struct fe_conn *c, const struct fe_wait *wait, struct err *err)

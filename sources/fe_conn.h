@@ -44,7 +44,7 @@ struct fe_wait {
 enum fe_result {
     FE_OK,
     FE_REFUSED, /* an ERR packet: err is what the FE says, untouched; the connection is fine */
-    FE_UNSENT,  /* it failed here, before a byte of the statement could leave */
+    FE_UNSENT,  /* the time was up before a byte of the statement could leave */
     FE_LOST,    /* the link broke, or what came is not the MySQL protocol */
     FE_STOPPED, /* the deadline passed or the flag was raised */
 };

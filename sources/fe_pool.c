@@ -7,9 +7,11 @@
 #include "sources/fe_version.h"
 
 enum {
-    N_SLOTS = 16,               /* as many as scheduler.runners has by default */
-    LONGEST_IDLE_US = 30000000, /* far below Doris's wait_timeout and any firewall's */
-    VERSION_AGE_S = 60,         /* an FE may be upgraded behind our back */
+    N_SLOTS = 16,                /* as many as scheduler.runners has by default */
+    LONGEST_IDLE_US = 30000000,  /* far below Doris's wait_timeout and any firewall's */
+    PING_TIMEOUT_US = 3000000,   /* of an idle connection: a fresh one is soon made */
+    SETUP_TIMEOUT_US = 30000000, /* of SET and USE, which an FE answers out of memory */
+    VERSION_AGE_S = 60,          /* an FE may be upgraded behind our back */
     VERSION_LIMIT = 1 << 20,
 };
 
@@ -140,12 +142,23 @@ void fe_pool_avoid(struct fe_pool *p, const struct fe_conn *c)
     (void)atomic_compare_exchange_strong(&p->preferred, &at, (at + 1) % p->n);
 }
 
+/* The same, but for no longer than `limit_us`: an FE that hangs must not take all of a load's time. */
+static struct fe_wait at_most(const struct fe_wait *wait, int64_t limit_us)
+{
+    int64_t end_us = clock_mono_us() + limit_us;
+    return (struct fe_wait){
+        .deadline_us = end_us < wait->deadline_us ? end_us : wait->deadline_us,
+        .cancel = wait->cancel,
+    };
+}
+
 struct fe_conn *fe_pool_take(struct fe_pool *p, const struct fe_recipe *recipe,
                              const struct fe_wait *wait, struct err *err)
 {
     struct fe_conn *idle = NULL;
     while ((idle = take_idle(p, fe_recipe_key(recipe))) != NULL) {
-        if (fe_conn_ping(idle, wait, err) == FE_OK) {
+        struct fe_wait brief = at_most(wait, PING_TIMEOUT_US);
+        if (fe_conn_ping(idle, &brief, err) == FE_OK) {
             return idle;
         }
         fe_conn_destroy(idle); /* closed by the FE meanwhile: look for another one */
@@ -155,7 +168,8 @@ struct fe_conn *fe_pool_take(struct fe_pool *p, const struct fe_recipe *recipe,
     if (c == NULL) {
         return NULL;
     }
-    if (fe_recipe_apply(recipe, c, wait, err) != FE_OK) {
+    struct fe_wait brief = at_most(wait, SETUP_TIMEOUT_US);
+    if (fe_recipe_apply(recipe, c, &brief, err) != FE_OK) {
         fe_pool_avoid(p, c);
         return NULL;
     }

@@ -1,9 +1,8 @@
-#include "sources/glob.h"
-
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/xmalloc.h"
+#include "sources/glob.h"
 
 /*
  * A pattern is a list of tokens. Matching keeps the set of positions of the text that can be
@@ -295,7 +294,7 @@ static bool parse_one_of(struct parser *p, struct token_list *list)
 static size_t literal_len(struct span pattern)
 {
     size_t n = 0;
-    while (n < pattern.n && memchr("*?[{\\", pattern.p[n], 5) == NULL) {
+    while (n < pattern.n && (pattern.p[n] == '\0' || strchr("*?[{\\", pattern.p[n]) == NULL)) {
         n++;
     }
     return n;

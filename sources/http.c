@@ -1,5 +1,3 @@
-#include "sources/http.h"
-
 #include <assert.h>
 #include <curl/curl.h>
 #include <pthread.h>
@@ -8,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/xmalloc.h"
+#include "sources/http.h"
 
 enum { LONGEST_POLL_MS = 250, CONNECT_TIMEOUT_MS = 15000 };
 
@@ -116,6 +115,8 @@ static bool set_options(struct http *h, const struct http_request *request,
     failed |= curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
     failed |= curl_easy_setopt(e, CURLOPT_ERRORBUFFER, h->detail);
     failed |= curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    /* Otherwise a cancelled request waits for its resolver thread, many seconds at worst. */
+    failed |= curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
     failed |= curl_easy_setopt(e, CURLOPT_PROXY, "");
     failed |= curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
     failed |= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");

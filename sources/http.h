@@ -50,7 +50,7 @@ enum http_result {
 struct http *http_create(struct err *err);
 void http_destroy(struct http *h);
 
-/* *ret is to be ended by http_reply_fini(), whatever the result; err is filled but for HTTP_DONE. */
+/* End *ret with http_reply_fini() whatever the result. err is filled unless it is HTTP_DONE. */
 enum http_result http_run(struct http *h, const struct http_request *request,
                           struct http_reply *ret, struct err *err);
 void http_reply_fini(struct http_reply *r);

@@ -8,6 +8,7 @@
 #include "sources/fe_http.h"
 #include "sources/fe_pool.h"
 #include "sources/fe_session.h"
+#include "sources/fe_text.h"
 #include "sources/insert_info.h"
 #include "sources/insert_label.h"
 #include "sources/insert_sink.h"
@@ -50,8 +51,6 @@ void insert_sink_destroy(struct sink *k)
         free(k);
     }
 }
-
-/* --- no secrets in what the FE quotes ----------------------------------------------------------- */
 
 static const char secret_mask[SHORTEST_SECRET + 1] = "*XXX"; /* as Doris masks */
 
@@ -98,9 +97,13 @@ static void blacken(char *text, const char *secret)
     blacken_tail(text, secret);
 }
 
-/* An FE may quote the statement in an error, and with it the keys of the object store. */
-static void blacken_all(const struct sink *k, const struct job_spec *spec, char *text)
+/*
+ * An FE may quote the statement in an error, and with it the keys of the object store; or a row, and
+ * with it any bytes.
+ */
+static void make_fit_to_show(const struct sink *k, const struct job_spec *spec, char *text)
 {
+    fe_text_make_utf8(text);
     if (text == NULL) {
         return;
     }
@@ -111,8 +114,6 @@ static void blacken_all(const struct sink *k, const struct job_spec *spec, char 
     }
     blacken(text, k->login.password);
 }
-
-/* --- load --------------------------------------------------------------------------------------- */
 
 static char *text_or_null(struct span s)
 {
@@ -264,19 +265,18 @@ static enum load_result insert_load(struct sink *k, const struct load_request *r
         recipe != NULL ? fe_pool_take(k->pool, recipe, &wait, err) : NULL;
     if (c == NULL) {
         (void)err_prefix(err, "the load %s was not sent: ", request->label);
-        blacken_all(k, request->spec, err->msg);
+        make_fit_to_show(k, request->spec, err->msg);
         return LOAD_NOT_SENT;
     }
     enum load_result result = load_on(k, request, c, ret, err);
-    blacken_all(k, request->spec, err->msg);
-    blacken_all(k, request->spec, ret->first_error);
+    make_fit_to_show(k, request->spec, err->msg);
+    make_fit_to_show(k, request->spec, ret->first_error);
+    make_fit_to_show(k, request->spec, ret->tracking_url);
     if (result == LOAD_VISIBLE) {
         fe_pool_put(k->pool, recipe, take_ptr(c));
     }
     return result;
 }
-
-/* --- label, fence ------------------------------------------------------------------------------- */
 
 static enum label_state insert_label(struct sink *k, const char *db, const char *label,
                                      int64_t deadline_us, const struct cancel *cancel,
@@ -290,7 +290,10 @@ static enum label_state insert_label(struct sink *k, const char *db, const char 
         .label = label,
         .wait = {.deadline_us = deadline_us, .cancel = cancel},
     };
-    return insert_label_ask(&q, ret, err);
+    enum label_state state = insert_label_ask(&q, ret, err);
+    fe_text_make_utf8(ret->reason);
+    fe_text_make_utf8(err->msg);
+    return state;
 }
 
 static bool insert_fence(struct sink *k, const char *db, const char *label, int64_t deadline_us,
@@ -303,10 +306,10 @@ static bool insert_fence(struct sink *k, const char *db, const char *label, int6
                        "address, set doris.http",
                        label, db);
     }
-    return fe_http_cancel(&k->http, db, label, &wait, err);
+    bool is_ok = fe_http_cancel(&k->http, db, label, &wait, err);
+    fe_text_make_utf8(err->msg);
+    return is_ok;
 }
-
-/* --- traits, check ------------------------------------------------------------------------------ */
 
 static bool insert_traits(struct sink *k, int64_t deadline_us, const struct cancel *cancel,
                           struct fe_traits *ret, struct err *err)
@@ -391,7 +394,7 @@ static bool insert_check(struct sink *k, const struct job_spec *spec, const char
                  (sql == NULL || explain(c, sql, &wait, err)) &&
                  fe_pool_version(k->pool, c, &wait, &version, err) == FE_OK;
     if (!is_ok) {
-        blacken_all(k, spec, err->msg);
+        make_fit_to_show(k, spec, err->msg);
         return false;
     }
     ret_traits->version = version;

@@ -1,9 +1,8 @@
-#include "sources/s3_batch.h"
-
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "sources/s3_batch.h"
 
 /* How a version's own glob engine is told that a character stands for itself. */
 enum escape {
@@ -211,6 +210,17 @@ static void take_alone(struct s3_batch *b, const struct s3_object *object)
     b->is_closed = true;
 }
 
+static void refuse_object(struct span key, const char *why, int fe_version, struct err *err)
+{
+    _cleanup_free_ char *shown = s3_shown_key(key);
+    _cleanup_free_ char *offset = is_utf8(key) ? s3_offset_text(key.p) : NULL;
+    (void)err_say(err, "object \"%s\" cannot be loaded: %s%s. Rename it%s%s%s", shown, why,
+                  fe_version == 0 ? " (the version of the FE is not known)" : "",
+                  offset != NULL ? ", or move the job's offset behind it: PROPERTIES('offset'='"
+                                 : "",
+                  offset != NULL ? offset : "", offset != NULL ? "')" : "");
+}
+
 enum s3_offer s3_batch_offer(struct s3_batch *b, const struct s3_object *object, struct err *err)
 {
     struct span key = span_of(object->key);
@@ -229,12 +239,7 @@ enum s3_offer s3_batch_offer(struct s3_batch *b, const struct s3_object *object,
     case S3_KEY_EXACT: take_alone(b, object); return S3_OFFER_TAKEN;
     case S3_KEY_UNREADABLE: break;
     }
-    (void)err_say(err,
-                  "object \"%s\" cannot be loaded: %s%s. Rename it, or move the job's offset "
-                  "behind it: PROPERTIES('offset'='{\"fileName\":\"%s\"}')",
-                  object->key, why,
-                  b->limits.fe_version == 0 ? " (the version of the FE is not known)" : "",
-                  object->key);
+    refuse_object(key, why, b->limits.fe_version, err);
     return S3_OFFER_REFUSED;
 }
 

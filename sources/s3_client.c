@@ -1,5 +1,3 @@
-#include "sources/s3_client.h"
-
 #include <assert.h>
 #include <poll.h>
 #include <stdio.h>
@@ -7,6 +5,7 @@
 
 #include "base/clock.h"
 #include "sources/http.h"
+#include "sources/s3_client.h"
 #include "sources/sigv4.h"
 
 enum { MAX_TRIES = 3, FIRST_PAUSE_MS = 100, MAX_SHOWN = 300 };
@@ -128,19 +127,19 @@ static void tidy_message(const char *from, char ret[MAX_SHOWN])
     for (; from != NULL && from[n] != '\0' && n < MAX_SHOWN - 1; n++) {
         ret[n] = (unsigned char)from[n] < ' ' || from[n] == 0x7f ? ' ' : from[n];
     }
-    while (n > 0 && ((unsigned char)ret[n - 1] & 0x80) != 0) {
+    bool is_cut = n == MAX_SHOWN - 1;
+    while (is_cut && n > 0 && ((unsigned char)ret[n - 1] & 0x80) != 0) {
         n--; /* never half a character */
     }
     ret[n] = '\0';
 }
 
-/* What a user can do about an error code; true, and err untouched, for a code not known here. */
-static bool explain_code(const struct s3_config *c, const char *code, const char *region,
-                         struct err *err)
+/*
+ * What a user can do about an error code, in three groups. True, and err untouched: the code is not
+ * of the group.
+ */
+static bool explain_key(const struct s3_config *c, const char *code, struct err *err)
 {
-    static const char *const REGION_CODES[] = {"AuthorizationHeaderMalformed", "PermanentRedirect",
-                                               "TemporaryRedirect", "IllegalLocationConstraint",
-                                               "IllegalLocationConstraintException"};
     const char *access = c->access_key != NULL ? c->access_key : "(none)";
     if (strcmp(code, "SignatureDoesNotMatch") == 0) {
         return err_say(err,
@@ -161,27 +160,39 @@ static bool explain_code(const struct s3_config *c, const char *code, const char
                        "credentials and alter the job",
                        access, code);
     }
-    if (strcmp(code, "AccessDenied") == 0 && c->access_key == NULL) {
-        return err_say(err,
-                       "bucket %s is not public (AccessDenied); give s3.access_key and "
-                       "s3.secret_key",
-                       c->bucket);
-    }
-    if (strcmp(code, "AccessDenied") == 0 || strcmp(code, "AllAccessDisabled") == 0) {
-        return err_say(err,
-                       "access key %s may not list bucket %s (%s); it needs s3:ListBucket "
-                       "and s3:GetObject",
-                       access, c->bucket, code);
-    }
-    if (strcmp(code, "NoSuchBucket") == 0) {
-        return err_say(err, "bucket %s does not exist (NoSuchBucket); check the uri", c->bucket);
-    }
     if (strcmp(code, "RequestTimeTooSkewed") == 0) {
         return err_say(err, "the clocks of this host and of the store differ too much "
                             "(RequestTimeTooSkewed)");
     }
-    for (size_t i = 0; i < ARRAY_SIZE(REGION_CODES); i++) {
-        if (strcmp(code, REGION_CODES[i]) == 0) {
+    return true;
+}
+
+static bool explain_bucket(const struct s3_config *c, const char *code, struct err *err)
+{
+    if (strcmp(code, "NoSuchBucket") == 0) {
+        return err_say(err, "bucket %s does not exist (NoSuchBucket); check the uri", c->bucket);
+    }
+    if (strcmp(code, "AccessDenied") != 0 && strcmp(code, "AllAccessDisabled") != 0) {
+        return true;
+    }
+    if (c->access_key == NULL) {
+        return err_say(err, "bucket %s is not public (%s); give s3.access_key and s3.secret_key",
+                       c->bucket, code);
+    }
+    return err_say(err,
+                   "access key %s may not list bucket %s (%s); it needs s3:ListBucket and "
+                   "s3:GetObject",
+                   c->access_key, c->bucket, code);
+}
+
+static bool explain_region(const struct s3_config *c, const char *code, const char *region,
+                           struct err *err)
+{
+    static const char *const CODES[] = {"AuthorizationHeaderMalformed", "PermanentRedirect",
+                                        "TemporaryRedirect", "IllegalLocationConstraint",
+                                        "IllegalLocationConstraintException"};
+    for (size_t i = 0; i < ARRAY_SIZE(CODES); i++) {
+        if (strcmp(code, CODES[i]) == 0) {
             return err_say(err,
                            "bucket %s is not in region %s (%s%s%s); check s3.region and "
                            "s3.endpoint",
@@ -205,7 +216,8 @@ static enum attempt judge_error(const struct s3_config *c, const struct http_rep
     tidy_message(page->error_code, code);
     tidy_message(page->error_message, message);
     tidy_message(page->error_region != NULL ? page->error_region : from_header, region);
-    if (explain_code(c, code, region, err)) {
+    if (explain_key(c, code, err) && explain_bucket(c, code, err) &&
+        explain_region(c, code, region, err)) {
         (void)err_say(err, "the store answered HTTP status %d, %s%s%s", reply->status, code,
                       message[0] != '\0' ? ": " : "", message);
     }

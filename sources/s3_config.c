@@ -1,8 +1,8 @@
-#include "sources/s3_config.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <strings.h>
+
+#include "sources/s3_config.h"
 
 /* The properties that mean something here. Spellings: an optional prefix and one of the names. */
 enum property {
@@ -187,6 +187,7 @@ static bool split_uri(const char *uri, struct uri_parts *ret, struct err *err)
 static bool check_path(const char *uri, struct span path, struct err *err)
 {
     struct span rest = path;
+    assert(path.p != NULL);
     if (memchr(path.p, '?', path.n) != NULL || memchr(path.p, '#', path.n) != NULL) {
         return err_say(err,
                        "Invalid uri: \"%s\": Doris cuts a uri at '?' and '#', so neither can "
@@ -224,6 +225,29 @@ static bool check_bucket(const char *uri, struct span bucket, struct err *err)
     return true;
 }
 
+static bool is_ip(struct span host)
+{
+    size_t n_dots = 0;
+    if (host.n > 0 && host.p[0] == '[') {
+        return true;
+    }
+    for (size_t i = 0; i < host.n; i++) {
+        n_dots += host.p[i] == '.';
+        if (host.p[i] != '.' && (host.p[i] < '0' || host.p[i] > '9')) {
+            return false;
+        }
+    }
+    return n_dots == 3;
+}
+
+/* The authority without its port. */
+static struct span host_of(struct span authority)
+{
+    const char *colon = authority.n > 0 ? memchr(authority.p, ':', authority.n) : NULL;
+    bool has_port = colon != NULL && authority.p[0] != '[';
+    return has_port ? span_between(authority.p, colon) : authority;
+}
+
 /*
  * Which part of the uri is the bucket, the endpoint and the key, as Doris's S3URI reads it:
  *
@@ -245,7 +269,7 @@ static bool place_uri(struct s3_config *c, const struct uri_parts *parts, bool i
         endpoint = parts->authority;
     } else if (is_standard) {
         const char *dot = memchr(bucket.p, '.', bucket.n);
-        if (dot == NULL) {
+        if (dot == NULL || is_ip(host_of(bucket))) {
             return err_say(err,
                            "Invalid uri: \"%s\": its host must be bucket.endpoint; for "
                            "endpoint/bucket/key set \"use_path_style\" = \"true\"",
@@ -275,21 +299,6 @@ static bool place_uri(struct s3_config *c, const struct uri_parts *parts, bool i
     return true;
 }
 
-static bool is_ip(struct span host)
-{
-    size_t n_dots = 0;
-    if (host.n > 0 && host.p[0] == '[') {
-        return true;
-    }
-    for (size_t i = 0; i < host.n; i++) {
-        n_dots += host.p[i] == '.';
-        if (host.p[i] != '.' && (host.p[i] < '0' || host.p[i] > '9')) {
-            return false;
-        }
-    }
-    return n_dots == 3;
-}
-
 struct endpoint {
     bool is_https;
     struct span host; /* an IPv6 address keeps its brackets */
@@ -300,7 +309,7 @@ static bool has_only_host_chars(struct span host)
 {
     for (size_t i = 0; i < host.n; i++) {
         unsigned char c = (unsigned char)host.p[i];
-        if (c <= ' ' || c >= 0x7f || memchr("@/\\?#%\"<>{}|^`", c, 14) != NULL) {
+        if (c <= ' ' || c >= 0x7f || strchr("@/\\?#%\"<>{}|^`", c) != NULL) {
             return false;
         }
     }
@@ -308,8 +317,8 @@ static bool has_only_host_chars(struct span host)
 }
 
 /*
- * Without a scheme (and `uri_scheme` NULL): http for what is surely a server of one's own (an address, localhost, or a
- * port other than 443), as Doris does, and https for everything else.
+ * Without a scheme (and `uri_scheme` NULL): http for what is surely a server of one's own (an
+ * address, localhost, or a port other than 443), as Doris does, and https for everything else.
  */
 static bool parse_endpoint(const char *text, struct span s, const char *uri_scheme,
                            struct endpoint *ret, struct err *err)

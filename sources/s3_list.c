@@ -1,10 +1,9 @@
-#include "sources/s3_list.h"
-
 #include <assert.h>
 #include <expat.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "sources/s3_list.h"
 
 /* The elements read; all others are skipped. `path` is what encloses them, root first. */
 enum element {
@@ -251,9 +250,9 @@ static bool decode_keys(struct reader *r)
         struct s3_object *o = &page->objects[i];
         char *key = decode_key(span_of(o->key), r->is_url_encoded);
         if (key == NULL) {
-            return err_say(r->err,
-                           "the list reply cannot be used: the key \"%.200s\" is wrongly encoded",
-                           o->key);
+            _cleanup_free_ char *shown = s3_shown_key(span_of(o->key));
+            return err_say(
+                r->err, "the list reply cannot be used: the key \"%s\" is wrongly encoded", shown);
         }
         put_text(&o->key, key);
     }
@@ -317,23 +316,64 @@ void s3_page_fini(struct s3_page *page)
     *page = (struct s3_page){0};
 }
 
+/* Length of the valid UTF-8 sequence at key[at], 0 when there is none. */
+static size_t utf8_len(struct span key, size_t at)
+{
+    unsigned char c = (unsigned char)key.p[at];
+    size_t n = c < 0x80 ? 1 : c >= 0xf5 || c < 0xc2 ? 0 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+    if (n > key.n - at) {
+        return 0;
+    }
+    for (size_t i = 1; i < n; i++) {
+        if (((unsigned char)key.p[at + i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return n;
+}
+
+char *s3_shown_key(struct span key)
+{
+    enum { MAX_SHOWN = 200, LONGEST_STEP = 4 + 3 }; /* a character, and the dots */
+    struct buf b = buf_with_max(MAX_SHOWN);
+    size_t i = 0;
+    while (i < key.n && b.len <= MAX_SHOWN - LONGEST_STEP) {
+        unsigned char c = (unsigned char)key.p[i];
+        size_t n = utf8_len(key, i);
+        if (n == 0 || c < ' ' || c == 0x7f) {
+            buf_printf(&b, "%%%02X", c);
+            i++;
+        } else {
+            buf_append(&b, key.p + i, n);
+            i += n;
+        }
+    }
+    buf_append_text(&b, i < key.n ? "..." : "");
+    return buf_take_text(&b);
+}
+
 bool s3_page_check(const struct s3_page *page, struct span prefix, const char *start_after,
                    struct err *err)
 {
     struct span last = span_of(start_after);
     for (size_t i = 0; i < page->n_objects; i++) {
         struct span key = span_of(page->objects[i].key);
+        bool has_prefix = key.n >= prefix.n && span_eq((struct span){key.p, prefix.n}, prefix);
         if (last.p != NULL && span_cmp(key, last) <= 0) {
+            _cleanup_free_ char *shown = s3_shown_key(key);
+            _cleanup_free_ char *before = s3_shown_key(last);
             return err_say(err,
-                           "the listing is not in byte order: key \"%.200s\" came after "
-                           "\"%.200s\"; such a store cannot be followed by an offset",
-                           key.p, last.p);
+                           "the listing is not in byte order: key \"%s\" came after \"%s\"; "
+                           "such a store cannot be followed by an offset",
+                           shown, before);
         }
-        if (key.n < prefix.n || (prefix.n > 0 && memcmp(key.p, prefix.p, prefix.n) != 0)) {
+        if (!has_prefix) {
+            _cleanup_free_ char *shown = s3_shown_key(key);
+            _cleanup_free_ char *wanted = s3_shown_key(prefix);
             return err_say(err,
-                           "the listing is wrong: key \"%.200s\" does not begin with "
-                           "\"%.*s\", which was asked for",
-                           key.p, SPAN_ARG(prefix));
+                           "the listing is wrong: key \"%s\" does not begin with \"%s\", which "
+                           "was asked for",
+                           shown, wanted);
         }
         last = key;
     }

@@ -48,6 +48,9 @@ void s3_page_fini(struct s3_page *page);
 bool s3_page_check(const struct s3_page *page, struct span prefix, const char *start_after,
                    struct err *err);
 
+/* The key as an error may show it: one line, valid UTF-8, at most 200 bytes. The caller owns it. */
+char *s3_shown_key(struct span key);
+
 #define _cleanup_s3_page_ _cleanup_(s3_page_fini)
 
 #endif

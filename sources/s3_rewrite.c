@@ -1,11 +1,10 @@
-#include "sources/s3_rewrite.h"
-
 #include <assert.h>
 #include <jansson.h>
 
 #include "base/buf.h"
 #include "base/xmalloc.h"
 #include "sources/s3_batch.h"
+#include "sources/s3_rewrite.h"
 
 /* What stands behind a range that does not read as one: the store was changed by hand. */
 static bool bad_range(struct err *err, const char *what)

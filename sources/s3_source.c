@@ -1,5 +1,3 @@
-#include "sources/s3_source.h"
-
 #include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 #include "sources/s3_client.h"
 #include "sources/s3_config.h"
 #include "sources/s3_rewrite.h"
+#include "sources/s3_source.h"
 
 enum { PAGE_KEYS = 1000 }; /* as many as the services send at once */
 

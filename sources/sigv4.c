@@ -1,5 +1,3 @@
-#include "sources/sigv4.h"
-
 #include <assert.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -9,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/xmalloc.h"
+#include "sources/sigv4.h"
 
 enum { DIGEST_SIZE = 32, MAX_TEXT = 1 << 20 };
 
@@ -58,8 +57,8 @@ static int compare_pairs(const void *a, const void *b)
  */
 static void append_query(struct buf *b, const struct sigv4_request *request)
 {
-    struct sigv4_pair pairs[SIGV4_MAX_PAIRS];
-    char *owned[2 * SIGV4_MAX_PAIRS];
+    struct sigv4_pair pairs[SIGV4_MAX_PAIRS] = {0};
+    char *owned[2 * SIGV4_MAX_PAIRS] = {0};
     size_t n = request->n_query;
     assert(n <= SIGV4_MAX_PAIRS);
     for (size_t i = 0; i < 2 * n; i++) {
@@ -97,7 +96,7 @@ static void append_header_value(struct buf *b, struct span value)
 
 static void append_headers(struct buf *b, struct buf *names, const struct sigv4_request *request)
 {
-    struct sigv4_pair pairs[SIGV4_MAX_PAIRS];
+    struct sigv4_pair pairs[SIGV4_MAX_PAIRS] = {0};
     size_t n = request->n_headers;
     assert(n <= SIGV4_MAX_PAIRS);
     for (size_t i = 0; i < n; i++) {

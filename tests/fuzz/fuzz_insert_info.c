@@ -6,6 +6,7 @@
 #include "base/xmalloc.h"
 #include "sources/fe_error.h"
 #include "sources/fe_http.h"
+#include "sources/fe_text.h"
 #include "sources/fe_version.h"
 #include "sources/insert_info.h"
 
@@ -46,5 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(host_port.n > 0);
         must_lie_in(host_port, text);
     }
+    char *shown = xmemdup0(data, size);
+    fe_text_make_utf8(shown);
+    free(shown);
     return 0;
 }

@@ -74,8 +74,12 @@ class Link:
         return out
 
     def read_packet(self):
-        head = self.read_exactly(4)
-        return self.read_exactly(head[0] | head[1] << 8 | head[2] << 16)
+        out, n = b"", 0xffffff
+        while n == 0xffffff:
+            head = self.read_exactly(4)
+            n = head[0] | head[1] << 8 | head[2] << 16
+            out += self.read_exactly(n)
+        return out
 
     def send(self, *payloads, first=1):
         self.sock.sendall(packets(*payloads, first=first))

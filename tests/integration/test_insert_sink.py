@@ -1,104 +1,22 @@
-"""The INSERT sink (sources/insert_sink.c), driven by sink_tool, against a scripted FE."""
+"""The INSERT sink's load(), against a scripted FE."""
 
 import contextlib
-import json
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
 
 import procs
-from fake_fe import DEADLINE_S, FakeFE, FakeHTTP, err, ok, packets, result_set
+from fake_fe import DEADLINE_S, FakeFE, err, ok, packets, result_set
+from sink_tool import CODE, SQL, cut, fe, load, start  # noqa: F401
 
-CODE = "errCode = 2, detailMessage = "
-SQL = "INSERT INTO `d`.`t` WITH LABEL `l1` SELECT * FROM S3('uri' = 's3://b/f')"
 USED = "Label [l1] has already been used, relate to txn [12]"
-TRANSACTION = ("TransactionId Label Coordinator TransactionStatus LoadJobSourceType PrepareTime "
-               "PreCommitTime CommitTime PublishTime FinishTime Reason ErrorReplicasCount "
-               "ListenerId TimeoutMs ErrMsg").split()
-UNKNOWN = err(CODE + "transaction with label l1 does not exist")
-READY = '{"msg":"success","code":0,"data":{"replayedJournalId":0},"count":0}'
-NOT_READY = '{"msg":"not ready","code":1,"data":null,"count":0}'
-LIVE = set()
 
 
 def info(status="VISIBLE", label="l1", more=""):
     return "{'label':'%s', 'status':'%s', 'txnId':'12'%s}" % (label, status, more)
 
-
-def state(text, code=0):
-    return json.dumps({"msg": "success" if code == 0 else "error", "code": code, "data": text,
-                       "count": 0})
-
-
-class Running:
-    """A sink_tool that runs: cancel() raises its flag, results() waits for its end."""
-
-    def __init__(self, args):
-        tool = procs.build_dir() / "tests" / "unit" / "sink_tool"
-        self.popen = subprocess.Popen([tool, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, text=True)
-        LIVE.add(self.popen)
-
-    def cancel(self):
-        self.popen.stdin.close()
-        self.popen.stdin = None
-
-    def results(self):
-        out, errors = self.popen.communicate(timeout=procs.patience(DEADLINE_S))
-        LIVE.discard(self.popen)
-        assert self.popen.returncode == 0 and not errors, (self.popen.returncode, errors)
-        return [json.loads(line) for line in out.splitlines()]
-
-    def result(self):
-        only, = self.results()
-        return only
-
-
-@pytest.fixture(autouse=True)
-def no_tool_is_left():
-    yield
-    left = list(LIVE)
-    for popen in left:
-        popen.kill()
-        popen.communicate()
-    LIVE.clear()
-
-
-@pytest.fixture
-def fe():
-    with contextlib.closing(FakeFE()) as fake:
-        yield fake
-
-
-@pytest.fixture
-def http():
-    with contextlib.closing(FakeHTTP()) as fake:
-        yield fake.on("bootstrap", READY)
-
-
-def start(fes, *args, http=None, **options):
-    fes = fes if isinstance(fes, list) else [fes]
-    argv = ["fe=127.0.0.1:%d" % (f if isinstance(f, int) else f.port) for f in fes]
-    if http:
-        argv.append("http=127.0.0.1:%d" % http.port)
-    options = {"target": "d.t", **options}
-    for key, value in options.items():
-        argv += ["%s=%s" % (key, v) for v in (value if isinstance(value, list) else [value])]
-    return Running([*argv, *args])
-
-
-def run(fes, *args, **options):
-    return start(fes, *args, **options).result()
-
-
-def load(fes, **options):
-    return run(fes, "load", "l1", SQL, **options)
-
-
-# --- load: what the FE answers --------------------------------------------------------------------
 
 @pytest.mark.parametrize("answer, result, error", [
     (ok(5, info=info()), "VISIBLE", ""),
@@ -139,7 +57,8 @@ def test_load_outcome(fe, answer, result, error):
 def test_load_counts_rows(fe):
     got = load(fe.on("^INSERT", ok(70000, warnings=3, info=info())))
     assert (got["scanned_rows"], got["filtered_rows"], got["txn_id"]) == (70003, 3, "12")
-    got = load(FakeFE().on("^INSERT", ok(7, info=info("ABORTED", more=", 'err':'no disk'"))))
+    fe.script.clear()
+    got = load(fe.on("^INSERT", ok(7, info=info("ABORTED", more=", 'err':'no disk'"))))
     assert (got["result"], got["error"]) == ("REFUSED", "no disk")
     assert (got["scanned_rows"], got["txn_id"]) == (0, "12")
 
@@ -177,13 +96,6 @@ def test_an_fe_cannot_ask_for_files(fe):
     assert not any("root:" in sql for _, sql in fe.seen)
 
 
-# --- load: links that break -----------------------------------------------------------------------
-
-def cut(link, sql):
-    link.close()
-    raise EOFError
-
-
 def cut_in_packet(link, sql):
     link.send_raw(packets(ok(5, info=info()))[:-4])
     cut(link, sql)
@@ -218,6 +130,22 @@ def test_an_fe_that_stops_reading(fe):
     release.set()
     assert got["result"] == "LOST" and "may have been sent" in got["error"], got
     assert got["ms"] < 5000
+
+
+def test_a_large_statement_arrives_whole(fe):
+    got = load(fe.on("^INSERT", ok(1, info=info())), pad=40_000_000)
+    assert got["result"] == "VISIBLE", got
+    sent, = fe.statements("^INSERT")
+    assert len(sent) == len(SQL) + 40_000_000 and sent.startswith(SQL)
+
+
+def test_an_error_of_odd_bytes_can_be_shown(fe):
+    text = err("row ") + b"\xff\xfe\xc3(\xc3\xa4) end"
+    got = load(fe.on("^INSERT", text))
+    assert (got["result"], got["error"]) == ("REFUSED", "row ???(\u00e4) end")
+    fe.script.clear()
+    aborted = ok(0, info=info("ABORTED", more=", 'err':'@'")).replace(b"@", b"\xff")
+    assert load(fe.on("^INSERT", aborted))["error"] == "?"
 
 
 @pytest.mark.parametrize("on_connect, error", [
@@ -258,8 +186,6 @@ def test_a_password_is_not_shown(fe):
     got = load(fe, user="loader", password="geheim")
     assert got["result"] == "NOT_SENT" and "native Doris password" in got["error"], got
 
-
-# --- the session ----------------------------------------------------------------------------------
 
 def test_session_of_a_job(fe):
     fe.on("group_commit", err("Unknown system variable 'group_commit'", 1193))
@@ -351,8 +277,6 @@ def test_tls_is_used_when_offered(fe, tmp_path):
     assert fe.statements("^TLS$") == ["TLS"]
 
 
-# --- cancel and deadline --------------------------------------------------------------------------
-
 def answers_after_kill(fe, *payloads):
     """The INSERT is answered when KILL QUERY has come; with nothing: never."""
     killed = threading.Event()
@@ -418,227 +342,3 @@ def test_cancel_while_connecting(fe):
     got = tool.result()
     release.set()
     assert got["result"] == "NOT_SENT" and got["ms"] < 5000
-
-
-# --- label ----------------------------------------------------------------------------------------
-
-def row(status, label="l1", number="12", **cells):
-    cells = {"TransactionId": number, "Label": label, "TransactionStatus": status, **cells}
-    return [cells.get(c, "") for c in TRANSACTION]
-
-
-@pytest.mark.quick
-@pytest.mark.parametrize("status", ["PREPARE", "PRECOMMITTED", "COMMITTED", "VISIBLE", "ABORTED"])
-def test_label_state(fe, http, status):
-    fe.on("^SHOW", result_set(TRANSACTION, [row(status, Reason="why not")]))
-    got = run(fe, "label", "my`db", "l1", http=http)
-    assert (got["result"], got["txn_id"], got["reason"]) == (status, "12", "why not")
-    assert fe.statements("SHOW") == ["SHOW TRANSACTION FROM `my``db` WHERE LABEL = 'l1'"]
-    assert got["error"] == "" and http.seen == []
-
-
-def test_label_columns_are_read_by_name(fe):
-    columns = list(reversed(TRANSACTION)) + ["New"]
-    fe.on("^SHOW", result_set(columns, [list(reversed(row("ABORTED", ErrMsg="bad"))) + ["x"]]))
-    got = run(fe, "label", "d", "l1")
-    assert (got["result"], got["txn_id"], got["reason"]) == ("ABORTED", "12", "bad")
-
-
-def test_label_newest_transaction_counts(fe):
-    rows = [row("ABORTED", number="9"), row("VISIBLE", number="11"), row("ABORTED", number="10"),
-            row("PREPARE", label="l11", number="99")]
-    fe.on("^SHOW", result_set(TRANSACTION, rows))
-    got = run(fe, "label", "d", "l1")
-    assert (got["result"], got["txn_id"]) == ("VISIBLE", "11")
-
-
-@pytest.mark.parametrize("answer, error", [
-    (result_set(TRANSACTION, []), "without a row"),
-    (result_set(TRANSACTION, [row("VISIBLE", label="l2")]), "without a row"),
-    (result_set(TRANSACTION, [row("UNKNOWN")]), "without a row"),
-    (result_set(TRANSACTION, [row("VISIBLE", number="x")]), "without a row"),
-    (result_set(TRANSACTION, [[None] * 15]), "without a row"),
-    (result_set(["a"], [["1"]]), "without a row"),
-    (ok(), "without a row"),
-    (err(CODE + "Node catalog is not ready, please wait for a while."), "not ready"),
-    (err(CODE + "Unknown database 'd'", 1049, "42000"), "Unknown database"),
-    (err(CODE + "transaction with label l11 does not exist"), "l11 does not exist"),
-    (err("Access denied for user 'root' to database 'd'", 1044, "42000"),
-     "GRANT LOAD_PRIV ON `d`.* TO 'root'"),
-    (result_set(TRANSACTION, [row("VISIBLE")])[:-2] + [err("backend is gone")], "backend is gone"),
-    (cut, "is lost"),
-])
-def test_label_is_never_guessed(fe, answer, error):
-    got = run(fe.on("^SHOW", answer), "label", "d", "l1")
-    assert got["result"] == "UNREACHABLE" and error in got["error"], got
-    assert got["txn_id"] is None and got["reason"] is None
-
-
-def test_label_unknown(fe, http):
-    fe.on("^SHOW", UNKNOWN)
-    assert run(fe, "label", "d", "l1")["result"] == "UNKNOWN"
-    got = run(fe, "label", "d", "l1", http=http)
-    assert got["result"] == "UNKNOWN" and got["error"] == ""
-    assert http.lines() == ["GET /api/bootstrap"]
-
-
-@pytest.mark.parametrize("reply", [(NOT_READY, 200), ('{"code":503,"msg":"Server is not ready"}', 503),
-                                   ("", 200), ("<html>", 500), ("[]", 200), ('{"code":"0"}', 200)])
-def test_label_unknown_of_an_fe_that_is_not_ready(fe, reply):
-    with contextlib.closing(FakeHTTP()) as http:
-        http.on("bootstrap", reply[0], status=reply[1])
-        got = run(fe.on("^SHOW", UNKNOWN), "label", "d", "l1", http=http)
-    assert got["result"] == "UNREACHABLE" and "cannot be believed yet" in got["error"], got
-
-
-@pytest.mark.parametrize("body, result", [
-    (state("VISIBLE"), "VISIBLE"), (state("COMMITTED"), "COMMITTED"), (state("PREPARE"), "PREPARE"),
-    (state("PRECOMMITTED"), "PRECOMMITTED"), (state("ABORTED"), "ABORTED"),
-    (state("UNKNOWN"), "UNKNOWN"),
-    (state("transaction with label l:1 does not exist", 1), "UNKNOWN"),  # cloud
-    (state("some other text", 1), "UNREACHABLE"), (state("NEW"), "UNREACHABLE"),
-    (state("VISIBLE", 1), "UNREACHABLE"), (state(None), "UNREACHABLE"),
-    (state("Access denied for root@127.0.0.1", 401), "UNREACHABLE"),
-])
-def test_label_over_http(fe, http, body, result):
-    fe.on("^SHOW", err("Access denied for user 'u' to database 'd b'", 1044, "42000"))
-    http.on("get_load_state", body)
-    got = run(fe, "label", "d b", "l:1", http=http, user="u", password="p:w")
-    assert got["result"] == result, got
-    assert bool(got["error"]) == (result == "UNREACHABLE")
-    line, headers = http.seen[-1]
-    assert line == "GET /api/d%20b/get_load_state?label=l%3A1"
-    assert headers["Authorization"] == "Basic dTpwOnc="
-    if result == "UNREACHABLE":
-        assert "GRANT LOAD_PRIV" in got["error"] and "over HTTP" in got["error"]
-
-
-def test_label_over_http_without_any_mysql_port(http):
-    http.on("get_load_state", state("VISIBLE"))
-    assert run(procs.free_port(), "label", "d", "l1", http=http)["result"] == "VISIBLE"
-
-
-def test_label_follows_the_master_without_showing_the_password(fe, http):
-    fe.on("^SHOW", err("no", 1105))
-    with contextlib.closing(FakeHTTP()) as master:
-        to = "http://root:geheim@127.0.0.1:%d/elsewhere" % master.port
-        http.on("get_load_state", "", status=307, Location=to)
-        master.on("^GET /api/d/get_load_state.label=l1$", state("VISIBLE"))
-        got = run(fe, "label", "d", "l1", http=http, password="own")
-        assert got["result"] == "VISIBLE"
-        assert master.seen[0][1]["Authorization"] == "Basic cm9vdDpvd24="
-        master.replies[0] = (".", 307, {"Location": to}, "")
-        got = run(fe, "label", "d", "l1", http=http, password="own")
-        assert got["result"] == "UNREACHABLE" and len(master.seen) == 2  # once is enough
-        assert "geheim" not in got["error"] and "own" not in got["error"].split()
-
-
-@pytest.mark.parametrize("location", ["https://h/x", "ftp://u:geheim@h/", "http://u:geheim@h o/x", ""])
-def test_label_follows_no_nonsense(fe, http, location):
-    fe.on("^SHOW", err("no", 1105))
-    http.on("get_load_state", "", status=307, Location=location)
-    got = run(fe, "label", "d", "l1", http=http)
-    assert got["result"] == "UNREACHABLE" and "makes no sense" in got["error"]
-    assert "geheim" not in got["error"]
-
-
-def test_label_of_another_host_is_asked_where_readiness_is_known(fe, http):
-    fe.on("^SHOW", UNKNOWN)
-    http.on("get_load_state", state("VISIBLE"))
-    argv = ["fe=localhost:%d" % fe.port, "http=127.0.0.1:%d" % http.port, "label", "d", "l1"]
-    assert Running(argv).result()["result"] == "VISIBLE"
-
-
-# --- fence ----------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("body, status, result, error", [
-    ('{"msg":"success","code":0,"data":null,"count":0}', 200, True, ""),
-    (state("transaction not found, label=l1", 1), 200, True, ""),
-    (state("running transaction not found, label=l1", 1), 200, True, ""),
-    (state("transaction [12] is already COMMITTED, could not abort.", 1), 200, True, ""),
-    ('{"msg":"transaction not found, label=l1","code":1,"data":"","count":0}', 200, True, ""),
-    (state("Node catalog is not ready", 1), 200, False, "not ready"),
-    (state("Access denied; you need (at least one of) the (LOAD) privilege(s) for this operation", 1),
-     200, False, "GRANT LOAD_PRIV ON `d`.* TO 'root'"),
-    (state("Unauthorized", 401), 200, False, "doris.password"),
-    ("", 401, False, "doris.password"),
-    ("<html>", 502, False, "not that of an FE"),
-])
-def test_fence(fe, http, body, status, result, error):
-    http.on("_cancel", body, status=status)
-    got = run(fe, "fence", "d", "l1", http=http)
-    assert got["result"] is result and error in got["error"], got
-    assert bool(got["error"]) != result
-    assert http.lines() == ["POST /api/d/_cancel?label=l1"] and fe.seen == []
-
-
-def test_fence_needs_http(fe):
-    got = run(fe, "fence", "d", "l1")
-    assert got["result"] is False and "doris.http" in got["error"]
-    got = run(fe, "fence", "d", "l1", http=FakeAddress(procs.free_port()))
-    assert got["result"] is False and got["error"]
-
-
-class FakeAddress:
-    def __init__(self, port):
-        self.port = port
-
-
-# --- traits and check -----------------------------------------------------------------------------
-
-@pytest.mark.parametrize("comment, version", [
-    ("Doris version doris-2.0.15-rc05-1ab9e1f0a1", 2000), ("ours 4.1.0", 4001), ("trunk", 0),
-])
-def test_traits_are_asked_once(fe, comment, version):
-    fe.on("version_comment", result_set(["@@version_comment"], [[comment]]))
-    got = start(fe, "traits", repeat=3).results()
-    assert [g["version"] for g in got] == [version] * 3
-    assert len(fe.statements("version_comment")) == 1
-
-
-@pytest.mark.parametrize("pattern, answer, error", [
-    ("DESC", err(CODE + "Unknown table 't'", 1051, "42S02"), "table `d`.`t` does not exist; the FE"),
-    ("DESC", err("DESCRIBE command denied to user 'u'", 1142, "42000"),
-     "GRANT LOAD_PRIV ON `d`.`t` TO 'root'"),
-    ("DESC", err(CODE + "Node catalog is not ready"), "could not be looked up: "),
-    ("EXPLAIN", err(CODE + "Unknown column 'x' in 'table list'"),
-     "cannot plan the job's INSERT (EXPLAIN): " + CODE + "Unknown column 'x' in 'table list'"),
-    ("EXPLAIN", cut, "could not be tried"),
-    ("version_comment", cut, "is lost"),
-])
-def test_check_says_what_is_wrong(fe, pattern, answer, error):
-    got = run(fe.on(pattern, answer), "check", "INSERT INTO t SELECT x")
-    assert got["result"] is False and error in got["error"], got
-    assert fe.statements("^INSERT") == []
-
-
-def test_check_is_content(fe):
-    fe.on("DESC", result_set(["Field", "Type"], [["k", "int"]]))
-    fe.on("EXPLAIN", result_set(["Explain String"], [["PLAN FRAGMENT 0"]] * 300))
-    fe.on("version_comment", result_set(["c"], [["Doris version doris-3.0.4-rc02"]]))
-    assert run(fe, "check", "INSERT INTO t SELECT 1", db="d")["version"] == 3000
-    assert fe.statements("^(USE|DESC|EXPLAIN)") == ["USE `d`", "DESC `d`.`t`",
-                                                    "EXPLAIN INSERT INTO t SELECT 1"]
-    assert run(fe, "check")["result"] is True
-    assert len(fe.statements("^EXPLAIN")) == 1
-
-
-def test_secrets_of_the_job_are_not_quoted(fe):
-    text = CODE + "syntax error near 's3.secret_key'='AbCd/eFgH', 'x'='AKIA1', " + "x" * 1950
-    props = ["s3.secret_key:AbCd/eFgH", "s3.access_key:AKIA1", "uri:s3://b"]
-    fe.on("EXPLAIN", err(text)).on("^INSERT", err(text[:1000] + "." * 1036 + "AbCd/eFgH"))
-    for got in (run(fe, "check", SQL, tvf=props), load(fe, tvf=props)):
-        assert got["error"]
-        assert "AbCd" not in got["error"] and "AKIA1" not in got["error"], got
-        assert "*XXX" in got["error"] and "syntax error near" in got["error"]
-
-
-def test_nothing_waits_longer_than_its_deadline(fe, http):
-    release = threading.Event()
-    fe.on("SHOW|DESC|version", lambda link, sql: release.wait(DEADLINE_S))
-    before = time.monotonic()
-    assert run(fe, "label", "d", "l1", deadline_ms=300)["result"] == "UNREACHABLE"
-    assert run(fe, "check", deadline_ms=300)["result"] is False
-    assert run(fe, "traits", deadline_ms=300)["result"] is False
-    assert time.monotonic() - before < procs.patience(10)
-    release.set()

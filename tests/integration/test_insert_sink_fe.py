@@ -3,7 +3,7 @@
 import pytest
 
 import procs
-from test_insert_sink import FakeAddress, run, start
+from sink_tool import Address, end_tools, run, start
 
 PROFILES = ["2.0", "2.1", "3.0", "4.0", "4.1"]
 TABLE = ("CREATE TABLE d.t (k INT, v VARCHAR(20)) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1 "
@@ -16,7 +16,7 @@ class FE:
 
     def __init__(self, process):
         self.process = process
-        self.port, self.http = process.port, FakeAddress(process.http_port)
+        self.port, self.http = process.port, Address(process.http_port)
 
     def load(self, label, rows=2, **options):
         sql = "INSERT INTO d.t WITH LABEL `%s` SELECT number, 'x' FROM numbers('number' = '%d')"
@@ -36,7 +36,8 @@ def make(standin):
         process.rows("CREATE DATABASE d")
         process.rows(TABLE)
         return FE(process)
-    return make
+    yield make
+    end_tools()
 
 
 @pytest.mark.quick

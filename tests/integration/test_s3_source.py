@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import subprocess
+import sys
 
 import botocore.exceptions
 import pytest
@@ -10,13 +11,16 @@ import pytest
 import procs
 from bucket import Bucket
 
+sys.path.insert(0, str(procs.ROOT / "tests" / "s3"))
+from proxyfault import FAULTS, FaultyS3  # noqa: E402
+
 pytestmark = [pytest.mark.quick, pytest.mark.sanitize]
 
 ODD_NAMES = [
-    "in/ lead.csv", "in/!'()~-_.csv", "in/$1.csv", "in/+&=@:;.csv", "in/007", "in/1..3", "in/50%41.csv",
-    "in/a b.csv", "in/a,b.csv", "in/[x].csv", "in/back\\slash.csv", "in/d/e/f.csv", "in/plain-1.csv",
-    "in/plain-2.csv", "in/quote\"'`.csv", "in/star*.csv", "in/{1,2}.csv", "in/\u00e9\u4e2d.csv",
-    "in/\uff5e.csv", "in/\U00010437.csv",
+    "in/ lead.csv", "in/!'()~-_.csv", "in/$1.csv", "in/+&=@:;.csv", "in/007", "in/1..3",
+    "in/50%41.csv", "in/a b.csv", "in/a,b.csv", "in/[x].csv", "in/back\\slash.csv", "in/d/e/f.csv",
+    "in/plain-1.csv", "in/plain-2.csv", "in/quote\"'`.csv", "in/star*.csv", "in/{1,2}.csv",
+    "in/\u00e9\u4e2d.csv", "in/\uff5e.csv", "in/\U00010437.csv",
 ]
 
 
@@ -213,3 +217,23 @@ def test_bucket_that_comes_and_goes(swift):
     assert "does not exist" in tool.error()
     with pytest.raises(botocore.exceptions.ClientError):
         bucket.list()
+
+
+def test_faults_on_the_way(bucket, tool):
+    """A fault that passes is not noticed; one that stays is told, and nothing is planned."""
+    names = ["in/%d.csv" % i for i in range(5)]
+    put_many(bucket, names)
+    lasting = {"access_denied": "may not list bucket", "expired_token": "session token",
+               "no_such_bucket": "does not exist"}
+    with FaultyS3(bucket.server) as front:
+        for fault in FAULTS:
+            front.clear()
+            front.inject(fault, times=1, match="list-type=2")
+            line = tool.run("plan", s3__endpoint=front.endpoint)[0]
+            if fault in lasting:
+                assert lasting[fault] in line["error"], fault
+            else:
+                assert keys_of(line) == names, fault
+            front.inject(fault, times=100)
+            assert "could not be listed" in tool.error(s3__endpoint=front.endpoint), fault
+        assert {fault for fault, _ in front.served} == {"", *FAULTS}

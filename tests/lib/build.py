@@ -9,11 +9,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 JOBS = 2
 
 _CLANG = {"CC": "clang-14"}
-_SANITIZED = ["-Db_lundef=false", "-Dwerror=true", "-Doptimization=1"]
+_COMMON = ["-Dwerror=true", "-Db_colorout=never"]
+_SANITIZED = [*_COMMON, "-Db_lundef=false", "-Doptimization=1"]
 
 # directory: (environment of `meson setup`, its options)
 BUILDS = {
-    "build": ({"CC": "gcc"}, ["-Dwerror=true"]),
+    "build": ({"CC": "gcc"}, _COMMON),
     "build-asan": (_CLANG, ["-Db_sanitize=address,undefined", *_SANITIZED]),
     "build-tsan": (_CLANG, ["-Db_sanitize=thread", *_SANITIZED]),
 }
@@ -43,8 +44,11 @@ def _with_ccache(env):
     return env
 
 
-def commands(name):
-    """The commands that bring a build directory up to date: [(argv, extra environment)]."""
+def commands(name, targets=()):
+    """
+    The commands that bring a build directory up to date: [(argv, extra environment)]. All of it
+    unless targets are named.
+    """
     env, options = BUILDS[name]
     path = ROOT / name
     env = _with_ccache(env)
@@ -58,7 +62,7 @@ def commands(name):
         path.mkdir(exist_ok=True)
         stamp.write_text(wanted)
         out.append((["meson", "setup", str(path), str(ROOT), *options], env))
-    out.append((["meson", "compile", "-C", str(path), "-j", str(JOBS)], {}))
+    out.append((["meson", "compile", "-C", str(path), "-j", str(JOBS), *targets], {}))
     return out
 
 

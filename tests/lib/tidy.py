@@ -12,6 +12,7 @@ import time
 import results
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+COMPLAINT = re.compile(r"^([^\s:]+):(\d+):\d+: (?:error|warning): (.*)$", re.M)
 TOOL = "clang-tidy-14"
 KEPT_DAYS = 30
 
@@ -62,6 +63,17 @@ def _look(root, path):
     return path, done.returncode, text
 
 
+def distinct(root, text):
+    """One line for each complaint: a header's comes once for every file that includes it."""
+    found = {}
+    for path, place, what in COMPLAINT.findall(text):
+        full = pathlib.Path(path)
+        full = (full if full.is_absolute() else root / "build" / full).resolve()
+        name = full.relative_to(root) if full.is_relative_to(root) else full
+        found["%s:%s: %s" % (name, place, what.replace(",-warnings-as-errors", ""))] = True
+    return list(found)
+
+
 def run(log, root, files, jobs):
     version = subprocess.run([TOOL, "--version"], capture_output=True, check=True).stdout
     salt = version + (root / ".clang-tidy").read_bytes() + (root / "meson.build").read_bytes()
@@ -69,14 +81,18 @@ def run(log, root, files, jobs):
     keys = {path: _key(root, path, salt) for path in files}
     todo = [path for path in files if not (cache / keys[path]).exists()]
     out = results.Outcome(passed=len(files) - len(todo))
+    bad = ""
     with open(log, "w", encoding="utf-8") as to, \
             concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         for path, code, text in pool.map(lambda p: _look(root, p), todo):
             to.write("%s: %s\n%s\n" % (path.relative_to(root), "bad" if code else "clean", text))
             if code:
-                out.fail(text.strip()[-4000:])
+                out.failed += 1
+                bad += text + "\n"
             else:
                 out.passed += 1
                 (cache / keys[path]).touch()
+    if out.failed:
+        out.show.append("\n".join(distinct(root, bad)) or bad[-4000:])
     _forget_old(cache)
     return out

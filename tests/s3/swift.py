@@ -4,10 +4,10 @@
     tests/s3/swift.py --dir DIR [--port PORT]      prints "ready port=PORT pid=PID", ends on SIGTERM
     with start_swift(DIR) as s3: s3.endpoint, s3.access_key, s3.secret_key, s3.region
 
-Strict on purpose: a wrong signature, region or clock is refused, unlike most S3 mocks. Needs Debian's
-python3-swift, which only /usr/bin/python3 can import; the importing side may be any Python 3.9 or
-later. Four processes (account, container, object, proxy), no root, no memcached; they end when
-the launcher does, also when that is killed. Virtual-host style works as BUCKET.localhost:PORT.
+Strict on purpose: a wrong signature, region or clock is refused, unlike most S3 mocks. Needs
+Debian's python3-swift, which only /usr/bin/python3 can import; the importing side may be any Python
+3.9 or later. Four processes (account, container, object, proxy), no root, no memcached; they end
+when the launcher does, also when that is killed. Virtual-host style: BUCKET.localhost:PORT.
 """
 
 import argparse

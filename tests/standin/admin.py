@@ -406,7 +406,7 @@ def create_job(ex, c):
     job = {n: "" for n in profile.jobs}
     job.update(Id=str(ex.engine.new_job_id()), Name=name, Definer=ex.user.name,
                ExecuteType="STREAMING" if streaming else "RECURRING", RecurringStrategy=strategy,
-               Status="PENDING" if streaming else "RUNNING", ExecuteSql=_mask(c.sql[at:]),
+               Status="PENDING" if streaming else "RUNNING", ExecuteSql=_mask(c.text_from(at)),
                CreateTime=time.strftime("%Y-%m-%d %H:%M:%S"), SucceedTaskCount="0",
                FailedTaskCount="0", CanceledTaskCount="0", Comment=comment)
     if "Properties" in job:
@@ -508,7 +508,7 @@ def alter_job(ex, c):
     if c.at("INSERT"):
         at = c.peek().pos
         insert.plan(ex, insert.parse_insert(c)).binding.drop()
-        job = {**job, "ExecuteSql": _mask(c.sql[at:])}
+        job = {**job, "ExecuteSql": _mask(c.text_from(at))}
     c.end()
     ex.engine.save_job(job)
     return Ok()

@@ -283,7 +283,6 @@ def info(label, status, txn_id, err=None):
 
 def materialize(ex, planned, txn):
     """Reads the sources, converts, filters; the good rows in a temp table named in the result."""
-    cur = ex.cur
     planned.binding.load()
     ex.n_temp += 1
     raw, good = "__raw_%d" % ex.n_temp, "__good_%d" % ex.n_temp

@@ -275,6 +275,11 @@ class S3Function:
     # --- bytes ---
 
     def _fetch(self, key):
+        """As a BE reads: its own uri parser cuts at `?` and `#`, trims, and refuses `://` (E4)."""
+        listed, key = key, re.split(r"[?#]", key)[0].strip()
+        if "://" in listed:
+            raise DorisError("[INVALID_ARGUMENT]Invalid S3 URI: s3://%s/%s"
+                             % (self.where.bucket, listed))
         try:
             data = self.client.get_object(Bucket=self.where.bucket, Key=key)["Body"].read()
         except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as e:

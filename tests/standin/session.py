@@ -190,16 +190,15 @@ class Session:
             return await self._error(e)
         if not parts:
             return await self._ok(body)
-        await self._run_all([(t, k, text) for t, k in parts], False)
+        await self._run_all([(text, tokens) for _, tokens in parts], False)
 
     async def _run_all(self, parts, binary):
         """With MULTI_STATEMENTS every result is sent, without it only the last one."""
         many = bool(self.caps & p.CLIENT_MULTI_STATEMENTS)
-        for i, (text, tokens, whole) in enumerate(parts):
+        for i, (text, tokens) in enumerate(parts):
             last = i == len(parts) - 1
             try:
-                result = await self._work(self.executor.execute, whole if len(parts) == 1 else text,
-                                          tokens)
+                result = await self._work(self.executor.execute, text, tokens)
             except DorisError as e:
                 await self._work(self.executor.finished)
                 return await self._error(e)
@@ -314,7 +313,7 @@ class Session:
                 literals.append("NULL" if nulls[i // 8] & (1 << (i % 8))
                                 else p.read_param(r, kind, bool(flags & 0x80)))
         filled = self._fill(tokens, literals)
-        await self._run_all([(text, filled, text)], True)
+        await self._run_all([(text, filled)], True)
 
     def _fill(self, tokens, literals):
         out, values = [], iter(literals)

@@ -203,6 +203,11 @@ class Cursor:
             depth += {"(": 1, ")": -1}.get(t.text if t.kind == "op" else "", 0)
         return self.tokens[start:self.i - 1]
 
+    def text_from(self, pos):
+        """The statement's own text from `pos`; the whole may hold other statements after it."""
+        last = self.tokens[-1]
+        return self.sql[pos:last.pos + len(last.text)]
+
     def rest(self):
         out = self.tokens[self.i:]
         self.i = len(self.tokens)

@@ -173,7 +173,8 @@ static void read_options(int argc, char **argv, struct config *c, struct address
         struct err err = {0};
         int64_t value = number(argv[i + 1]);
         if (strcmp(argv[i], "--backend") == 0) {
-            struct host_port to = {.host = "127.0.0.1", .port = (int)value};
+            char host[] = "127.0.0.1";
+            struct host_port to = {.host = host, .port = (int)value};
             if (!address_resolve(&to, ret_backends, ret_n, &err)) {
                 fail(&err);
             }

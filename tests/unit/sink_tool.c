@@ -45,7 +45,7 @@ struct tool {
     int n_args;
 };
 
-static void die(const char *what, const char *which)
+_Noreturn static void die(const char *what, const char *which)
 {
     (void)fprintf(stderr, "sink_tool: %s: %s\n", what, which);
     _exit(2);
@@ -246,7 +246,7 @@ static void *watch(void *arg)
 
 static void run_threads(struct tool *t)
 {
-    pthread_t threads[MOST_THREADS];
+    pthread_t threads[MOST_THREADS] = {0};
     assert(t->threads >= 1 && t->threads <= MOST_THREADS);
     for (int64_t i = 0; i < t->threads; i++) {
         if (pthread_create(&threads[i], NULL, run, t) != 0) {
@@ -267,7 +267,7 @@ int main(int argc, char **argv)
         .repeat = 1,
         .threads = 1,
     };
-    pthread_t watcher;
+    pthread_t watcher = 0;
     int at = 1;
     t.options.addresses = t.fes;
     t.spec.props = t.props;

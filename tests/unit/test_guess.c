@@ -51,8 +51,15 @@ static void test_whole_texts(void **state)
 static void test_every_part_agrees(void **state)
 {
     static const char *const texts[] = {
-        "  create JOB j", "select * from tasks('type'='insert')", "insert into job select 1",
-        "select a from b", "sel", "crea", "/* x", "with", "drop  database d",
+        "  create JOB j",
+        "select * from tasks('type'='insert')",
+        "insert into job select 1",
+        "select a from b",
+        "sel",
+        "crea",
+        "/* x",
+        "with",
+        "drop  database d",
     };
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -134,8 +134,14 @@ static void test_response_forms(void **state)
         const char *auth;
         size_t n;
     } forms[] = {
-        {CAP_AUTH_LENENC | CAP_SECURE_CONNECTION, "\x03" "abc", 4},
-        {CAP_SECURE_CONNECTION, "\x03" "abc", 4},
+        {CAP_AUTH_LENENC | CAP_SECURE_CONNECTION,
+         "\x03"
+         "abc",
+         4},
+        {CAP_SECURE_CONNECTION,
+         "\x03"
+         "abc",
+         4},
         {0, "abc", 4},
     };
     const struct handshake_greeting greeting = {.offered = UINT64_MAX & ~CAP_SSL};
@@ -209,7 +215,11 @@ static void test_response_cut_anywhere(void **state)
     _cleanup_buf_ struct buf b = buf_with_max(512);
     (void)state;
     put_response(&b, caps, SPAN_LIT("root"));
-    buf_append(&b, "\x02" "ab" "db", 6);
+    buf_append(&b,
+               "\x02"
+               "ab"
+               "db",
+               6);
     for (size_t n = 0; n <= b.len; n++) {
         struct handshake_response response;
         struct err err = {0};
@@ -230,9 +240,13 @@ static void test_change_user(void **state)
     struct span user = {0};
     struct err err = {0};
     (void)state;
-    assert_true(handshake_read_change_user(SPAN_LIT("\x11" "bob#x\0\0\0"), &user, &err));
+    assert_true(handshake_read_change_user(SPAN_LIT("\x11"
+                                                    "bob#x\0\0\0"),
+                                           &user, &err));
     assert_true(span_eq_text(user, "bob"));
-    assert_false(handshake_read_change_user(SPAN_LIT("\x11" "bob"), &user, &err));
+    assert_false(handshake_read_change_user(SPAN_LIT("\x11"
+                                                     "bob"),
+                                            &user, &err));
     assert_true(err_is_set(&err));
 }
 

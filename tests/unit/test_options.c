@@ -1,4 +1,4 @@
-/* The command line: what is taken, what is refused, what is printed. */
+/* The command line: what is taken, what is refused, what is printed, deploy/sluice.conf too. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -148,6 +148,19 @@ static void test_version(void **state)
     assert_string_equal(text, "sluice " SLUICE_VERSION "\n");
 }
 
+/* The tests run in the root of the sources. After a change of the table:
+ * sluice --print-config > deploy/sluice.conf */
+static void test_shipped_config_is_the_printed_one(void **state)
+{
+    static char shipped[65536];
+    FILE *file = fopen("deploy/sluice.conf", "re");
+    assert_non_null(file);
+    shipped[fread(shipped, 1, sizeof(shipped) - 1, file)] = '\0';
+    assert_int_equal(fclose(file), 0);
+    _cleanup_free_ char *text = printed(config_print);
+    assert_string_equal(shipped, text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +170,7 @@ int main(void)
         cmocka_unit_test(test_config_file),
         cmocka_unit_test(test_help_names_everything_in_80_columns),
         cmocka_unit_test(test_version),
+        cmocka_unit_test(test_shipped_config_is_the_printed_one),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }

@@ -79,8 +79,8 @@ static void test_invalid_lenenc(void **state)
 
 static void test_lenenc_round_trip(void **state)
 {
-    static const uint64_t values[] = {0,        1,          0xfa,       0xfb,     0xff,      0xffff,
-                                      0x10000,  0xffffff,   0x1000000,  1U << 31, UINT64_MAX};
+    static const uint64_t values[] = {0,       1,        0xfa,      0xfb,     0xff,      0xffff,
+                                      0x10000, 0xffffff, 0x1000000, 1U << 31, UINT64_MAX};
     (void)state;
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         _cleanup_buf_ struct buf b = buf_with_max(16);
@@ -182,10 +182,14 @@ static void test_writer_is_sticky(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_integers),          cmocka_unit_test(test_reader_is_sticky),
-        cmocka_unit_test(test_texts),             cmocka_unit_test(test_invalid_lenenc),
-        cmocka_unit_test(test_lenenc_round_trip), cmocka_unit_test(test_err_round_trip),
-        cmocka_unit_test(test_err_cut_short),     cmocka_unit_test(test_split),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_reader_is_sticky),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_invalid_lenenc),
+        cmocka_unit_test(test_lenenc_round_trip),
+        cmocka_unit_test(test_err_round_trip),
+        cmocka_unit_test(test_err_cut_short),
+        cmocka_unit_test(test_split),
         cmocka_unit_test(test_writer_is_sticky),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

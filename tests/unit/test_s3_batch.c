@@ -143,7 +143,7 @@ static void test_closes_by_count(void **state)
     s3_batch_fini(&b);
 }
 
-/* "After adding": the file that passes the limit is still taken; the limit itself does not close. */
+/* "After adding": the file that passes the limit is taken; reaching the limit does not close. */
 static void test_closes_by_bytes(void **state)
 {
     (void)state;

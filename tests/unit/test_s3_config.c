@@ -197,6 +197,8 @@ static const struct {
     {{"uri", "s3://b/./b", HERE, KEYS}, "removes empty parts"},
     {{"uri", "s3://b/a/..", HERE, KEYS}, "removes empty parts"},
     {{"uri", "https://localhost/b/k", KEYS}, "use_path_style"},
+    {{"uri", "http://127.0.0.1:9000/b/k", KEYS}, "use_path_style"},
+    {{"uri", "http://[::1]:9000/b/k", KEYS}, "use_path_style"},
     {{"uri", "https://h.example/b", "use_path_style", "true", KEYS}, "names no object"},
     {{"uri", "s3://b/k", "s3.endpoint", "h.example/path", KEYS}, "not a host"},
     {{"uri", "s3://b/k", "s3.endpoint", "h.example:x", KEYS}, "not a host"},

@@ -183,13 +183,35 @@ static void test_check(void **state)
     check(LIST("<IsTruncated>true</IsTruncated>"), "", NULL, "no progress");
 }
 
+static void test_shown_key(void **state)
+{
+    (void)state;
+    static const char *const PAIRS[][2] = {
+        {"", ""},
+        {"a b\xc3\xa9\xf0\x90\x90\xb7", "a b\xc3\xa9\xf0\x90\x90\xb7"},
+        {"a\nb\x7f", "a%0Ab%7F"},
+        {"a\xff\xc3", "a%FF%C3"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(PAIRS); i++) {
+        char *shown = s3_shown_key(span_of(PAIRS[i][0]));
+        assert_string_equal(shown, PAIRS[i][1]);
+        free(shown);
+    }
+    char key[400];
+    memset(key, '\n', sizeof(key));
+    char *shown = s3_shown_key((struct span){key, sizeof(key)});
+    assert_true(strlen(shown) <= 200);
+    assert_string_equal(shown + strlen(shown) - 6, "%0A...");
+    free(shown);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_page),           cmocka_unit_test(test_url_encoding),
         cmocka_unit_test(test_error_document), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_cut_anywhere),   cmocka_unit_test(test_caps),
-        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_check),          cmocka_unit_test(test_shown_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

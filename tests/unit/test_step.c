@@ -19,7 +19,6 @@ static const struct step_config config = {
     .max_resumes = 10,
     .resume_delay_ms = 10000,
     .label_window_ms = 60000,
-    .statement_life_ms = 1800000,
     .fence_after_ms = 5000,
     .n_tries = 4,
 };
@@ -65,7 +64,8 @@ static struct step_out label(struct step_job *job, enum label_state state, int64
 
 static struct step_job new_job(void)
 {
-    return (struct step_job){.state = JOB_PENDING, .max_interval_ms = 10000};
+    return (struct step_job){
+        .state = JOB_PENDING, .max_interval_ms = 10000, .statement_life_ms = 1800000};
 }
 
 /* A job whose first task is being loaded. */

@@ -440,7 +440,13 @@ static const struct {
     {"jdbc:mysql://h/?user=u&password=abc&x=y", "jdbc:mysql://h/?user=u&password=*XXX&x=y"},
     {"SET PASSWORD = PASSWORD('abc')", "SET PASSWORD = PASSWORD('*XXX')"},
     {"\"s3.s\\ecret_key\"=\"abc\"", "\"s3.s\\ecret_key\"=\"*XXX\""},
-    {"password=", "password="},
+    {"password=", NULL},
+    {"'password'='abc, 'secret_key'='def', 'x'='y'",
+     "'password'='*XXX'secret_key'='*XXX', 'x'='y'"},
+    {"password='abc, secret_key = 'def', 'x'='y'", "password='*XXX', 'x'='y'"},
+    {"password /* secret_key='abc' */ = 'def' x", "password /* secret_key='*XXX' x"},
+    {"password = /* secret_key=abc */ def x", "password = /* secret_key=*XXX x"},
+    {"password=\"abc\"\"secret_key\" = \"def\"", "password=\"*XXX\""},
     {"jaas required username=\"u\" password=\"p\";",
      "jaas required username=\"u\" password=\"*XXX\";"},
     {"\"secret_key\"=\"é\", \"x\"=\"é\"", "\"secret_key\"=\"*XXX\", \"x\"=\"é\""},
@@ -465,8 +471,20 @@ static void test_mask_large(void **state)
 {
     (void)state;
     static const char *const UNITS[] = {
-        "password", "password/*", "password /**/", "pwd=pwd(", "pwd\\\\", "/*pwd/*x*/",
-        "pwd -- ",  "pwd=''",     "pwd=\\\"\\\"",  "\\",       "pwd = ",  "pwd:\"\\",
+        "password",
+        "password/*",
+        "password /**/",
+        "pwd=pwd(",
+        "pwd\\\\",
+        "/*pwd/*x*/",
+        "pwd -- ",
+        "pwd=''",
+        "pwd=\\\"\\\"",
+        "\\",
+        "pwd = ",
+        "pwd=\\\\\"",
+        "pwd=\\\"pwd=\\\\\\\"pwd='pwd=`",
+        "pwd:\"\\",
     };
     for (size_t i = 0; i < ARRAY_SIZE(UNITS); i++) {
         _cleanup_buf_ struct buf text = buf_with_max(1 << 20);

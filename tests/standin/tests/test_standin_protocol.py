@@ -6,7 +6,7 @@ import struct
 
 import pymysql
 import pytest
-from conftest import error_of, rows
+from standin_helpers import error_of, rows
 
 CAPS = (1 << 9) | (1 << 15) | (1 << 19) | (1 << 3)
 

@@ -4,7 +4,7 @@ import gzip
 import json
 
 import pytest
-from conftest import error_of, ok_info, rows
+from standin_helpers import error_of, ok_info, rows
 
 
 def test_csv_insert(start_fe, s3):
@@ -160,6 +160,14 @@ def test_exact_uri_union_and_odd_names(start_fe, s3):
         sql = "SELECT c1 FROM %s UNION ALL SELECT c1 FROM %s ORDER BY 1" % (
             s3.call("odd/a b+c%20=@.csv"), s3.call("odd/\u00fcn\u00ef.csv"))
         assert rows(c, sql) == (("1",), ("2",))
+
+
+def test_names_a_be_cannot_read(start_fe, s3):
+    s3.put("h/a#b.csv", "1\ta\n")
+    s3.put("w/a://b.csv", "1\ta\n")
+    with start_fe("4.0").connect() as c:
+        assert "h/a" in error_of(c, "SELECT * FROM " + s3.call("h/*.csv"))[1]
+        assert "Invalid S3 URI" in error_of(c, "SELECT * FROM " + s3.call("w/**.csv"))[1]
 
 
 def test_vanished_between_listing_and_reading(start_fe, s3):

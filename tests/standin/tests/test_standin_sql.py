@@ -5,7 +5,7 @@ import time
 
 import pymysql
 import pytest
-from conftest import error_of, ok_info, rows
+from standin_helpers import error_of, ok_info, rows
 
 USERS = ["--user", "ld:p:table:test.t:Load_priv", "--user", "rd:p:db:test:Select_priv",
          "--user", "dbl:p:db:test:Load_priv,Select_priv", "--user", "no:p"]

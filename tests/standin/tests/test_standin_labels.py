@@ -2,7 +2,7 @@
 
 import pymysql
 import pytest
-from conftest import error_of, ok_info, rows
+from standin_helpers import error_of, ok_info, rows
 
 LOST = (pymysql.err.OperationalError, pymysql.err.InterfaceError, ConnectionError)
 
