@@ -58,6 +58,11 @@ static bool parse_job_name(struct parse *p, struct stmt_create *ret)
     if (name.kind == TOK_QUOTED && name.text.n == 2) {
         return parse_fail(p, &name, "Give the job a name.", "Job name can not be empty");
     }
+    if (name.kind == TOK_STRING) {
+        return parse_mismatch(p, "a job name",
+                              "CREATE takes the name bare or in back-quotes; PAUSE, RESUME and "
+                              "DROP take it as a string.");
+    }
     bool is_ok = parse_path(p, "a job name", SHAPE, &path);
     if (is_ok) {
         ret->name = take_ptr(path.parts[path.n - 1]);

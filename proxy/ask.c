@@ -25,6 +25,7 @@ struct ask {
     size_t n_offsets;
     size_t size_offsets;
     size_t n_columns;
+    size_t n_names; /* columns whose definition has come */
 };
 
 struct ask *ask_create(struct track *t, size_t max_size)
@@ -117,11 +118,16 @@ static void on_column(struct ask *a, struct span payload)
         return;
     }
     add_text(a, name);
+    a->n_names += !a->is_later_result;
 }
 
 static void on_row(struct ask *a, struct span payload)
 {
     struct packet_reader r = packet_reader_of(payload);
+    if (!a->is_later_result && a->n_names != a->n_columns) {
+        set_malformed(a, "result set: rows without column definitions");
+        return;
+    }
     for (size_t i = 0; i < a->n_columns && !a->answer.is_error; i++) {
         struct span cell = packet_get_text(&r);
         if (r.is_bad) {
@@ -206,7 +212,7 @@ static void finish(struct ask *a)
 {
     struct answer *answer = &a->answer;
     size_t n_cells = a->n_offsets > a->n_columns ? a->n_offsets - a->n_columns : 0;
-    bool is_whole = a->n_offsets >= a->n_columns &&
+    bool is_whole = a->n_names == a->n_columns && a->n_offsets >= a->n_columns &&
                     (a->n_columns == 0 ? n_cells == 0 : n_cells % a->n_columns == 0);
     if (!answer->is_error && !is_whole) {
         set_malformed(a, "result set");

@@ -19,6 +19,12 @@ static bool is_letter(char c)
     return lower >= 'a' && lower <= 'z';
 }
 
+/* A parenthesis or a comment may stand before the first word. */
+static bool begins_otherwise(char c)
+{
+    return c == '(' || c == '/' || c == '-' || c == '#';
+}
+
 static enum guess guess_first_word(struct span text, bool is_whole)
 {
     size_t n = 0;
@@ -68,7 +74,7 @@ enum guess guess_is_local(struct span text, bool is_whole)
         return is_whole ? GUESS_NO : GUESS_MORE;
     }
     enum guess first = GUESS_YES;
-    if (memchr("(/-#", *rest.p, 4) == NULL) {
+    if (!begins_otherwise(*rest.p)) {
         first = guess_first_word(rest, is_whole);
     }
     if (first != GUESS_YES) {

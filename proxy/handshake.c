@@ -29,7 +29,7 @@ bool handshake_mask_greeting(char *payload, size_t n, struct handshake_greeting 
     uint8_t version = packet_get_u8(&r);
     (void)packet_get_text0(&r);
     (void)packet_get_bytes(&r, 4 + 8 + 1);
-    char *low = payload + (r.is_bad ? 0 : n - packet_left(&r));
+    size_t low = n - packet_left(&r);
     uint64_t offered = packet_get_u16(&r);
     if (r.is_bad || version != PROTOCOL_VERSION) {
         return err_set(
@@ -38,23 +38,23 @@ bool handshake_mask_greeting(char *payload, size_t n, struct handshake_greeting 
             "proxy.backend names the FE's query_port, not its http_port");
     }
     (void)packet_get_bytes(&r, 1 + 2);
-    char *high = r.is_bad ? NULL : payload + (n - packet_left(&r));
+    size_t high = n - packet_left(&r);
     offered |= (uint64_t)packet_get_u16(&r) << 16;
+    bool has_high = !r.is_bad;
     (void)packet_get_bytes(&r, 1 + 6);
-    char *maria = r.is_bad ? NULL : payload + (n - packet_left(&r));
+    size_t maria = n - packet_left(&r);
     uint64_t extended = packet_get_u32(&r);
-    bool has_high = high != NULL && n - (size_t)(high - payload) >= 2;
     bool is_maria = !r.is_bad && (offered & CAP_LONG_PASSWORD) == 0;
     if (is_maria) {
         offered |= extended << 32;
     }
     uint64_t shown = offered & ~hidden_capabilities;
-    put_u16(low, shown);
+    put_u16(payload + low, shown);
     if (has_high) {
-        put_u16(high, shown >> 16);
+        put_u16(payload + high, shown >> 16);
     }
     if (is_maria) {
-        put_u16(maria, shown >> 32);
+        put_u16(payload + maria, shown >> 32);
     }
     *ret = (struct handshake_greeting){.offered = offered, .hidden = offered ^ shown};
     return true;

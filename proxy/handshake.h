@@ -14,8 +14,8 @@
 #include "base/span.h"
 
 enum {
-    /* Far above any real greeting, response or COM_CHANGE_USER. */
-    HANDSHAKE_MAX_SIZE = 64 << 10
+    /* Of a greeting, response or COM_CHANGE_USER; connection attributes alone may have 64 KB. */
+    HANDSHAKE_MAX_SIZE = 256 << 10
 };
 
 struct handshake_greeting {

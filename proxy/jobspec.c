@@ -37,14 +37,21 @@ static bool check_property(const char *key, const char *value, struct err *err)
         int64_t n = 0;
         if (strcasecmp(key, p->key) == 0) {
             return span_to_int64(span_of(value), p->min, p->max, &n) ||
-                   err_say(err, "%s%s. Give a plain number without a unit", p->message, value);
+                   err_say(err,
+                           "%s%s. Give a plain number without a unit, at least %" PRId64
+                           " and at most %" PRId64,
+                           p->message, value, p->min, p->max);
         }
     }
     if (strcasecmp(key, "offset") == 0) {
         return true; /* the source knows its own offsets */
     }
     if (strncasecmp(key, "session.", 8) == 0) {
-        return key[8] != '\0' || err_say(err, DETAIL "Invalid session variable, [%s]", key);
+        return key[8] != '\0' ||
+               err_say(err,
+                       DETAIL "Invalid session variable, []: property \"%s\" names none. Write "
+                              "'session.' and a variable of Doris, as in session.insert_timeout",
+                       key);
     }
     return err_say(err,
                    DETAIL "Invalid properties: [%s]. Supported keys are [max_interval, "

@@ -52,6 +52,13 @@ bool address_resolve(const struct host_port *from, struct address **ret, size_t 
     return true;
 }
 
+static int take_fd(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
 int listener_open(const struct address *at, struct err *err)
 {
     char text[ADDRESS_TEXT_SIZE];
@@ -70,9 +77,7 @@ int listener_open(const struct address *at, struct err *err)
         (void)err_errno(err, errno, "cannot listen on %s (proxy.listen)", text);
         return -1;
     }
-    int opened = fd;
-    fd = -1;
-    return opened;
+    return take_fd(&fd);
 }
 
 bool listener_address(int fd, struct address *ret, struct err *err)

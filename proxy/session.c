@@ -201,17 +201,15 @@ static void on_client_gone(struct session *s, int error)
         die(s);
     } else if (s->state < SESSION_READY) {
         session_end(s, "the client left during the login");
-    } else if (error != 0 && s->track.has_quit) {
-        end_of_client(s); /* it does not wait for Doris's OK to COM_QUIT */
-    } else if (error != 0) {
+    } else if (error != 0 && !s->track.has_quit) {
         session_end(s, "the client's connection broke: %s", strerrordesc_np(error));
-    } else if (is_reply_due(s)) {
+    } else if (error == 0 && is_reply_due(s)) {
         /* It may have closed one direction only, and still read what it asked for. */
         s->is_client_eof = true;
         s->n_replied_before = s->n_replied;
         session_set_timer(s, HALF_CLOSED_MS);
     } else {
-        end_of_client(s);
+        end_of_client(s); /* after COM_QUIT it need not wait for Doris's OK to it */
     }
 }
 
@@ -220,12 +218,18 @@ static void fe_lost_while_busy(struct session *s, const char *why)
     char backend[ADDRESS_TEXT_SIZE];
     struct err err = {0};
     session_backend_text(s, backend);
-    const char *busy =
-        s->state == SESSION_LOCAL ? "Sluice answered a statement" : track_busy_with(&s->track);
+    const char *advice = "whether it took effect is not known: connect again and check";
+    const char *busy = track_busy_with(&s->track);
+    if (s->state == SESSION_LOGIN) {
+        advice = "connect again";
+    } else if (s->state == SESSION_LOCAL) {
+        busy = "a statement of Sluice's own";
+    } else if (*busy == '\0') {
+        busy = "a command"; /* half of it was sent */
+    }
     (void)err_set(&err, ERR_SERVER_LOST, "HY000",
-                  "Sluice lost the FE at %s while %s was running: %s; whether the statement took "
-                  "effect is not known; connect again and check",
-                  backend, busy, why);
+                  "Sluice lost the FE at %s while %s was running: %s; %s", backend, busy, why,
+                  advice);
     session_fail(s, &err);
 }
 

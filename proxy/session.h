@@ -89,7 +89,7 @@ struct session {
     bool has_told_err; /* our own ERR was the last thing sent */
 };
 
-/* Takes fd. The session runs at once; it may end before the call returns. */
+/* Takes fd. session_login_start() sets it going. */
 struct session *session_create(struct worker *w, uint64_t id, int fd, const struct address *peer);
 void session_destroy(struct session *s);
 /* The worker drains: ends now if idle; if not, once it is. */
@@ -120,6 +120,7 @@ void session_backend_text(const struct session *s, char ret_text[ADDRESS_TEXT_SI
 void session_open_server(struct session *s, int fd);
 
 /* session_login.c */
+/* Connects to an FE. The session may have ended when this returns. */
 void session_login_start(struct session *s);
 /* The FE's bytes while CONNECTING or GREETING. */
 void session_login_server_bytes(struct session *s, const char *p, size_t n);

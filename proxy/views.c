@@ -14,6 +14,7 @@ enum {
     RESULT_MAX_BYTES = 64 * 1024 * 1024,
     TIME_MAX_MS = 10 * 1000,
     STEPS_BETWEEN_CHECKS = 10000, /* of SQLite's machine: well under a millisecond */
+    ERR_BAD_FIELD = 1054,         /* ER_BAD_FIELD_ERROR of MySQL and Doris */
 };
 
 struct views {
@@ -98,8 +99,26 @@ static void choose_visible(struct query *q, const struct view_request *r)
     q->tab.visible = q->visible;
 }
 
+/* SQLite says it in no other way than by its text: "no such column: t.Nam". */
+static bool fail_column(const char *name, struct err *err)
+{
+    _cleanup_buf_ struct buf columns = buf_with_max(ERR_MSG_SIZE);
+    viewtab_list_columns(&columns);
+    return err_set(err, ERR_BAD_FIELD, "42S22",
+                   "Unknown column '%s' in the query over jobs() or tasks(). %s", name,
+                   buf_text(&columns));
+}
+
 static bool fail_sql(const struct query *q, struct err *err)
 {
+    static const char no_column[] = "no such column: ";
+    const char *why = sqlite3_errmsg(q->db);
+    if (strncmp(why, no_column, sizeof(no_column) - 1) == 0) {
+        return fail_column(why + sizeof(no_column) - 1, err);
+    }
+    if (sqlite3_errcode(q->db) == SQLITE_AUTH) {
+        why = "it uses something that only reading these two tables does not need";
+    }
     if (sqlite3_errcode(q->db) == SQLITE_INTERRUPT) {
         return err_set(err, ERR_QUERY_INTERRUPTED, "70100",
                        "The query over jobs() or tasks() took longer than %d s. Add a WHERE, or "
@@ -109,7 +128,7 @@ static bool fail_sql(const struct query *q, struct err *err)
     return err_set(err, ERR_PARSE, "42000",
                    "The query over jobs() or tasks() is not understood: %s. Sluice answers it "
                    "itself, with SQLite's functions",
-                   sqlite3_errmsg(q->db));
+                   why);
 }
 
 static bool open_query(struct query *q, const struct view_request *r, struct err *err)

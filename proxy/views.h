@@ -23,7 +23,7 @@ struct view_request {
     struct snapshot *snapshot; /* owned */
     struct grants grants;      /* owned */
     char *sql;                 /* owned; as parser/stmt.h rewrote it */
-    uint32_t capabilities;     /* for result.h */
+    uint64_t capabilities;     /* for result.h */
     bool is_ok;
     struct err err;
     struct buf packets; /* the whole result set */

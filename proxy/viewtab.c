@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/span.h"
 #include "base/xmalloc.h"
@@ -284,6 +285,16 @@ static const struct table {
     {"jobs", jobs_columns, ARRAY_SIZE(jobs_columns), false},
     {"tasks", tasks_columns, ARRAY_SIZE(tasks_columns), true},
 };
+
+void viewtab_list_columns(struct buf *to)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+        buf_printf(to, "%s%s() has ", i > 0 ? "; " : "", tables[i].name);
+        for (size_t k = 0; k < tables[i].n_columns; k++) {
+            buf_printf(to, "%s%s", k > 0 ? ", " : "", tables[i].columns[k].name);
+        }
+    }
+}
 
 /* --- the virtual table ------------------------------------------------------------------------ */
 

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "scheduler/view.h"
 
+struct buf;
 struct sqlite3;
 
 /* What a query may see; borrowed by the tables until the database is closed. */
@@ -23,5 +24,8 @@ struct viewtab {
 
 /* Adds the tables "jobs" and "tasks" to an in-memory database. */
 bool viewtab_attach(struct sqlite3 *db, const struct viewtab *tab, struct err *err);
+
+/* "jobs() has Id, Name, ...; tasks() has ...", for errors. */
+void viewtab_list_columns(struct buf *to);
 
 #endif

@@ -139,7 +139,7 @@ static void refuse(struct worker *w, int fd, const struct address *peer)
 
 static void pause_accepting(struct worker *w, int error)
 {
-    struct timeval tv = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+    struct timeval tv = {.tv_usec = ACCEPT_PAUSE_MS * 1000L};
     log_error("listener.paused", "reason", strerrordesc_np(error), NULL);
     (void)event_del(w->on_accept);
     (void)event_add(w->accept_again, &tv); /* fails for want of memory alone, as event_del() */
@@ -273,9 +273,11 @@ static struct event_base *create_base(void)
     if (config == NULL) {
         return NULL;
     }
-    /* One thread a base: no locks. Changes are handed to epoll once a turn, net of add and del. */
+    /*
+     * One thread a base: no locks. No EPOLL_USE_CHANGELIST: it would tell epoll of a closed socket
+     * when another thread may already have its number.
+     */
     (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK); /* known flags cannot fail */
-    (void)event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
     struct event_base *base = event_base_new_with_config(config);
     event_config_free(config);
     return base;

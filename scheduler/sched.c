@@ -52,6 +52,11 @@ void sched_reply(struct sched_request *r)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
+struct step_time sched_now(void)
+{
+    return (struct step_time){.wall_ms = clock_wall_ms(), .mono_ms = clock_mono_ms() + 1};
+}
+
 static uint64_t tick_now(void)
 {
     return (uint64_t)(clock_mono_ms() / TICK_MS);
@@ -85,7 +90,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     while ((t = wheel_take(&s->wheel)) != NULL) {
         struct job *j = (struct job *)(void *)((char *)t - offsetof(struct job, timer));
         if (!s->is_stopping) {
-            sched_job_event(j, &(struct step_event){.kind = EV_TIMER, .wall_ms = clock_wall_ms()});
+            sched_job_event(j, &(struct step_event){.kind = EV_TIMER, .now = sched_now()});
         }
     }
     set_wake(s);

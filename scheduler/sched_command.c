@@ -168,7 +168,7 @@ static bool may_change(const struct job *j, enum sched_op op, struct err *err)
  */
 static bool change(struct job *j, enum step_event_kind kind, struct err *err)
 {
-    struct step_event event = {.kind = kind, .wall_ms = clock_wall_ms()};
+    struct step_event event = {.kind = kind, .now = sched_now()};
     struct step_job trial = j->step;
     struct step_out out = step(&trial, &event, &j->sched->options.step);
     _cleanup_free_ char *msg = sched_job_reason_text(j, out.reason);
@@ -217,7 +217,7 @@ static bool resolve(struct job *j, const struct sched_request *r, struct err *er
     (void)err_say(&j->last_err, "resolved by the user as ABORTED");
     int64_t n_before = j->rec.n_succeeded + j->rec.n_failed;
     sched_job_event(j, &(struct step_event){.kind = EV_RESOLVE,
-                                            .wall_ms = clock_wall_ms(),
+                                            .now = sched_now(),
                                             .u.is_committed = r->is_committed});
     if (j->rec.n_succeeded + j->rec.n_failed == n_before) {
         return err_say(err, "The decision was not stored: %s", j->last_err.msg);

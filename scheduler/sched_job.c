@@ -198,7 +198,7 @@ void sched_job_release_held(struct sched *s)
 
 static struct step_event stored(enum store_result result)
 {
-    struct step_event event = {.kind = EV_STORED, .wall_ms = clock_wall_ms()};
+    struct step_event event = {.kind = EV_STORED, .now = sched_now()};
     switch (result) {
     case STORE_OK: event.u.stored = STORED_OK; break;
     case STORE_STALE:
@@ -551,7 +551,7 @@ void sched_job_run_done(struct job *j, struct run *run)
         break;
     case RUN_CHECK: assert(!"not a job's run"); break;
     }
-    event.wall_ms = clock_wall_ms();
+    event.now = sched_now();
     sched_job_event(j, &event);
 }
 
@@ -576,6 +576,6 @@ void sched_job_restore_task(struct job *j, const struct task_record *task)
 void sched_job_start(struct job *j)
 {
     if (j->body != NULL && j->step.state != JOB_FINISHED) {
-        sched_job_event(j, &(struct step_event){.kind = EV_START, .wall_ms = clock_wall_ms()});
+        sched_job_event(j, &(struct step_event){.kind = EV_START, .now = sched_now()});
     }
 }

@@ -50,6 +50,7 @@ struct sched {
 };
 
 /* sched.c */
+struct step_time sched_now(void);
 void sched_arm(struct sched *s, struct job *j, int64_t delay_ms);
 struct job *sched_find_by_name(const struct sched *s, const char *name);
 void sched_add_job(struct sched *s, struct job *j);

@@ -7,7 +7,6 @@ enum {
     LONGEST_WAIT_MS = 5000,
     MAX_DOUBLINGS = 5,             /* of the resume delay */
     MAX_FACTOR = 30,               /* 300 s with Doris's first delay of 10 s */
-    FRESH_ANSWER_MS = 5000,        /* no label is forgotten sooner after its transaction ended */
     SHORT_MEMORY_MS = 3600 * 1000, /* a witness forgotten sooner tells of a short label window */
 };
 
@@ -142,7 +141,9 @@ static void close_task(struct step_job *job)
     job->n_tries = 0;
     job->n_waits = 0;
     job->lost_ms = 0;
-    job->answered_ms = 0;
+    job->ask_ms = 0;
+    job->proof_ms = 0;
+    job->is_refused = false;
     job->unowned_ms = 0;
     job->is_canceled = false;
     job->is_data_error = false;
@@ -186,10 +187,10 @@ static struct step_out go_on(struct step_job *job)
     return plan(job);
 }
 
-/* A statement whose answer was lost may still begin its transaction. */
-static bool may_straggle(const struct step_job *job, int64_t wall_ms)
+/* When the label was asked, a statement whose answer was lost could still begin its transaction. */
+static bool may_straggle(const struct step_job *job)
 {
-    int64_t age = wall_ms - job->lost_ms;
+    int64_t age = job->ask_ms - job->lost_ms;
     return job->lost_ms != 0 && (age < 0 || age < job->statement_life_ms);
 }
 
@@ -207,11 +208,11 @@ static struct step_out end_failed(struct step_job *job, bool may_close,
 }
 
 /* The task's range is certainly not in the target. */
-static struct step_out not_loaded(struct step_job *job, int64_t wall_ms,
-                                  const struct step_config *config)
+static struct step_out not_loaded(struct step_job *job, const struct step_config *config)
 {
-    bool may_close = !may_straggle(job, wall_ms);
+    bool may_close = !may_straggle(job);
     job->is_recovering = false;
+    job->proof_ms = job->ask_ms;
     if (!is_active(job)) {
         job->phase = may_close ? PHASE_END : PHASE_IDLE;
         return may_close ? act(ACT_STORE_CANCELED) : arm_resume(job, config);
@@ -239,7 +240,7 @@ static struct step_out doubt(struct step_job *job, enum step_reason reason,
     return pause_and_store(job, FAIL_IN_DOUBT, reason, config);
 }
 
-static struct step_out on_start(struct step_job *job, int64_t wall_ms,
+static struct step_out on_start(struct step_job *job, struct step_time now,
                                 const struct step_config *config)
 {
     if (job->state == JOB_RUNNING) {
@@ -249,19 +250,27 @@ static struct step_out on_start(struct step_job *job, int64_t wall_ms,
         /* An earlier life may have sent it any number of times, a moment ago. */
         job->is_recovering = true;
         job->n_sent = 2;
-        job->lost_ms = wall_ms;
+        job->lost_ms = now.mono_ms;
         return ask(job);
     }
     return job->state == JOB_PENDING ? arm(0) : arm_resume(job, config);
 }
 
-static struct step_out on_timer(struct step_job *job)
+/* Sending again is safe as long as a straggler that was loaded since cannot be forgotten yet. */
+static bool is_proof_fresh(const struct step_job *job, struct step_time now,
+                           const struct step_config *config)
+{
+    return job->n_sent == 0 || now.mono_ms - job->proof_ms < config->label_window_ms;
+}
+
+static struct step_out on_timer(struct step_job *job, struct step_time now,
+                                const struct step_config *config)
 {
     if (job->phase == PHASE_WAITING) {
         return ask(job);
     }
     if (job->phase == PHASE_RETRY) {
-        return is_active(job) ? load(job) : ask(job); /* paused meanwhile: ask, then close */
+        return is_active(job) && is_proof_fresh(job, now, config) ? load(job) : ask(job);
     }
     if (job->phase != PHASE_IDLE) {
         return act(ACT_NONE);
@@ -315,7 +324,7 @@ static struct step_out on_loaded(struct step_job *job, const struct step_event *
     enum load_result result = event->u.load.result;
     job->is_data_error = event->u.load.is_data_error;
     job->n_sent += result != LOAD_NOT_SENT;
-    job->answered_ms = result == LOAD_REFUSED ? event->wall_ms : 0;
+    job->is_refused = result == LOAD_REFUSED;
     switch (result) {
     case LOAD_VISIBLE:
     case LOAD_EMPTY: return commit(job);
@@ -326,23 +335,23 @@ static struct step_out on_loaded(struct step_job *job, const struct step_event *
         }
         return ask(job);
     case LOAD_REFUSED: return ask(job);
-    case LOAD_LOST: job->lost_ms = event->wall_ms; return ask(job);
+    case LOAD_LOST: job->lost_ms = event->now.mono_ms; return ask(job);
     case LOAD_NOT_SENT:
         /* An outage, no failure of the task: nothing was tried. */
         job->n_tries--;
-        return is_active(job) ? wait_in(job, PHASE_RETRY) : not_loaded(job, event->wall_ms, config);
+        return is_active(job) ? wait_in(job, PHASE_RETRY) : not_loaded(job, config);
     }
     return act(ACT_NONE);
 }
 
 /* PREPARE with no statement of ours: it ends by itself, or is fenced. */
-static struct step_out on_prepare(struct step_job *job, int64_t wall_ms,
+static struct step_out on_prepare(struct step_job *job, struct step_time now,
                                   const struct step_config *config)
 {
-    if (job->unowned_ms == 0 || wall_ms < job->unowned_ms) {
-        job->unowned_ms = wall_ms;
+    if (job->unowned_ms == 0) {
+        job->unowned_ms = now.mono_ms;
     }
-    if (wall_ms - job->unowned_ms >= config->fence_after_ms) {
+    if (now.mono_ms - job->unowned_ms >= config->fence_after_ms) {
         job->unowned_ms = 0; /* give the fence time before the next one */
         job->phase = PHASE_FENCING;
         return act(ACT_FENCE);
@@ -350,32 +359,35 @@ static struct step_out on_prepare(struct step_job *job, int64_t wall_ms,
     return wait_in(job, PHASE_WAITING);
 }
 
-/* No witness: a young INTENT cannot have been loaded and forgotten already. */
-static struct step_out decide_by_age(struct step_job *job, int64_t wall_ms,
-                                     const struct step_config *config)
+/* Whatever was loaded since the last proof cannot be forgotten already. */
+static bool is_young(const struct step_job *job, struct step_time now,
+                     const struct step_config *config)
 {
-    int64_t age = wall_ms - job->intent_ms;
-    if (age >= 0 && age < config->label_window_ms) {
-        return not_loaded(job, wall_ms, config);
-    }
-    return doubt(job, WHY_LABEL_FORGOTTEN, config);
+    int64_t age = job->proof_ms != 0 ? now.mono_ms - job->proof_ms : now.wall_ms - job->intent_ms;
+    return age >= 0 && age < config->label_window_ms;
 }
 
-static struct step_out on_unknown(struct step_job *job, int64_t wall_ms,
+static struct step_out decide_by_age(struct step_job *job, struct step_time now,
+                                     const struct step_config *config)
+{
+    return is_young(job, now, config) ? not_loaded(job, config)
+                                      : doubt(job, WHY_LABEL_FORGOTTEN, config);
+}
+
+static struct step_out on_unknown(struct step_job *job, struct step_time now,
                                   const struct step_config *config)
 {
-    int64_t since_answer = wall_ms - job->answered_ms;
-    if (job->answered_ms != 0 && since_answer >= 0 && since_answer < FRESH_ANSWER_MS) {
-        return not_loaded(job, wall_ms, config);
+    if (job->is_refused && is_young(job, now, config)) {
+        return not_loaded(job, config);
     }
     if (job->has_witness) {
         job->phase = PHASE_WITNESS;
         return act(ACT_ASK_WITNESS);
     }
-    return decide_by_age(job, wall_ms, config);
+    return decide_by_age(job, now, config);
 }
 
-static struct step_out on_label(struct step_job *job, enum label_state label, int64_t wall_ms,
+static struct step_out on_label(struct step_job *job, enum label_state label, struct step_time now,
                                 const struct step_config *config)
 {
     assert(job->phase == PHASE_ASKING);
@@ -387,30 +399,30 @@ static struct step_out on_label(struct step_job *job, enum label_state label, in
     case LABEL_COMMITTED:
     case LABEL_UNREACHABLE: return wait_in(job, PHASE_WAITING);
     case LABEL_PREPARE:
-    case LABEL_PRECOMMITTED: return on_prepare(job, wall_ms, config);
+    case LABEL_PRECOMMITTED: return on_prepare(job, now, config);
     case LABEL_ABORTED:
         if (job->n_sent == 1) {
             job->lost_ms = 0; /* the lost statement was this one, and it is dead */
         }
-        return not_loaded(job, wall_ms, config);
-    case LABEL_UNKNOWN: return on_unknown(job, wall_ms, config);
+        return not_loaded(job, config);
+    case LABEL_UNKNOWN: return on_unknown(job, now, config);
     }
     return act(ACT_NONE);
 }
 
-static struct step_out on_witness(struct step_job *job, enum label_state label, int64_t wall_ms,
-                                  const struct step_config *config)
+static struct step_out on_witness(struct step_job *job, enum label_state label,
+                                  struct step_time now, const struct step_config *config)
 {
-    int64_t age = wall_ms - job->witness_ms;
+    int64_t age = now.wall_ms - job->witness_ms;
     switch (label) {
     case LABEL_VISIBLE:
-    case LABEL_COMMITTED: return not_loaded(job, wall_ms, config);
+    case LABEL_COMMITTED: return not_loaded(job, config);
     case LABEL_UNREACHABLE: return wait_in(job, PHASE_WAITING);
     case LABEL_UNKNOWN:
     case LABEL_PREPARE:
     case LABEL_PRECOMMITTED:
     case LABEL_ABORTED:
-        return age >= SHORT_MEMORY_MS ? decide_by_age(job, wall_ms, config)
+        return age >= SHORT_MEMORY_MS ? decide_by_age(job, now, config)
                                       : doubt(job, WHY_LABEL_FORGOTTEN, config);
     }
     return act(ACT_NONE);
@@ -448,11 +460,13 @@ static struct step_out on_store_fail(struct step_job *job, const struct step_con
     return job->phase == PHASE_IDLE ? arm_resume(job, config) : act(ACT_NONE);
 }
 
-static struct step_out on_stored(struct step_job *job, const struct step_config *config)
+static struct step_out on_stored(struct step_job *job, struct step_time now,
+                                 const struct step_config *config)
 {
     switch (job->phase) {
     case PHASE_INTENT:
         assert(is_active(job)); /* stored in the same turn of the loop */
+        job->proof_ms = now.mono_ms;
         return load(job);
     case PHASE_COMMIT:
         close_task(job);
@@ -512,28 +526,39 @@ static struct step_out on_resolve(struct step_job *job, bool is_committed)
     return (struct step_out){.action = ACT_STORE_FAILED, .reason = WHY_RESOLVED};
 }
 
-struct step_out step(struct step_job *job, const struct step_event *event,
-                     const struct step_config *config)
+static struct step_out decide(struct step_job *job, const struct step_event *event,
+                              const struct step_config *config)
 {
     switch (event->kind) {
-    case EV_START: return on_start(job, event->wall_ms, config);
-    case EV_TIMER: return on_timer(job);
+    case EV_START: return on_start(job, event->now, config);
+    case EV_TIMER: return on_timer(job, event->now, config);
     case EV_PLANNED: return on_planned(job, event->u.plan, config);
     case EV_PLAN_CANCELED: return on_plan_canceled(job, config);
     case EV_NO_FE: return on_no_fe(job, config);
     case EV_LOADED: return on_loaded(job, event, config);
     case EV_LABEL:
-        return job->phase == PHASE_WITNESS ? on_witness(job, event->u.label, event->wall_ms, config)
-                                           : on_label(job, event->u.label, event->wall_ms, config);
+        return job->phase == PHASE_WITNESS ? on_witness(job, event->u.label, event->now, config)
+                                           : on_label(job, event->u.label, event->now, config);
     case EV_FENCED: return ask(job);
     case EV_STORED:
         if (event->u.stored == STORED_STALE) {
             return on_stale(job, config);
         }
-        return event->u.stored == STORED_OK ? on_stored(job, config) : on_store_fail(job, config);
+        return event->u.stored == STORED_OK ? on_stored(job, event->now, config)
+                                            : on_store_fail(job, config);
     case EV_PAUSE: return on_pause(job);
     case EV_RESUME: return on_resume(job);
     case EV_RESOLVE: return on_resolve(job, event->u.is_committed);
     }
     return act(ACT_NONE);
+}
+
+struct step_out step(struct step_job *job, const struct step_event *event,
+                     const struct step_config *config)
+{
+    struct step_out out = decide(job, event, config);
+    if (out.action == ACT_ASK) {
+        job->ask_ms = event->now.mono_ms;
+    }
+    return out;
 }

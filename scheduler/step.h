@@ -25,12 +25,13 @@
  *     after Doris said VISIBLE;
  *   - whatever else happens to a load, its label is asked; an open task is resolved before its job
  *     plans anything;
- *   - UNKNOWN means "never seen, or forgotten". It counts as "not loaded" only with evidence: the FE
- *     has just refused the statement; or the label of the job's last success (the witness), which
- *     finished earlier and so is forgotten earlier, is still remembered; or, when there is no
- *     witness or it ended hours ago, the INTENT is younger than the configured label window.
- *     Otherwise: PAUSED, IN_DOUBT;
+ *   - UNKNOWN means "never seen, or forgotten". It counts as "not loaded" only with evidence: the
+ *     label of the job's last success (the witness), which finished earlier and so is forgotten
+ *     earlier, is still remembered; or the last moment at which the task was surely not loaded is
+ *     younger than the configured label window, and the FE has refused the statement, or there is
+ *     no witness, or it ended hours ago. Otherwise: PAUSED, IN_DOUBT;
  *   - a statement whose answer was lost may not even have begun its transaction yet (a straggler).
+ *     Doris remembers a label for longer than it takes a lost statement to begin; this is assumed.
  *     Until it must be dead, "not loaded" allows sending the same label and range again (one of the
  *     two is refused), but never closing the task, since the next task's label would not collide:
  *     the job then pauses with its task open, and RESUME takes that task up again.
@@ -77,19 +78,21 @@ struct step_job {
     int64_t max_interval_ms;
     int64_t statement_life_ms; /* shell: a lost statement older than this cannot commit any more */
     /* The open task, 0 = none. */
-    int64_t task_id;     /* shell: set at INTENT and at load from the store */
-    int64_t intent_ms;   /* shell: wall clock of the INTENT */
-    bool has_witness;    /* shell: the job's last success has a label that Doris recorded */
-    int64_t witness_ms;  /* shell: wall clock of that success */
-    int64_t n_sent;      /* statements that may have left us, in this life or an earlier one */
-    int64_t n_tries;     /* loads of the task since the last RESUME or restart */
-    int64_t n_waits;     /* consecutive WAITING or RETRY, for the delay */
-    int64_t lost_ms;     /* wall clock of the last lost answer, 0 = none outstanding */
-    int64_t answered_ms; /* wall clock of the refusal of the last statement, 0 = none */
-    int64_t unowned_ms;  /* PREPARE seen first at this time with no statement of ours */
-    bool is_canceled;    /* by PAUSE: close it as CANCELED when that is safe */
-    bool is_data_error;  /* the last load was refused for its rows */
-    bool is_recovering;  /* open task of an earlier life whose label was not asked yet */
+    int64_t task_id;    /* shell: set at INTENT and at load from the store */
+    int64_t intent_ms;  /* shell: wall clock of the INTENT */
+    bool has_witness;   /* shell: the job's last success has a label that Doris recorded */
+    int64_t witness_ms; /* shell: wall clock of that success */
+    int64_t n_sent;     /* statements that may have left us, in this life or an earlier one */
+    int64_t n_tries;    /* loads of the task since the last RESUME or restart */
+    int64_t n_waits;    /* consecutive WAITING or RETRY, for the delay */
+    int64_t lost_ms;    /* monotonic, of the last lost answer, 0 = none outstanding */
+    int64_t ask_ms;     /* monotonic, of the last ACT_ASK: what it finds out is at least so new */
+    int64_t proof_ms;   /* monotonic: the task was surely not loaded then; 0 = at its INTENT */
+    int64_t unowned_ms; /* monotonic: PREPARE seen first with no statement of ours, 0 = not */
+    bool is_canceled;   /* by PAUSE: close it as CANCELED when that is safe */
+    bool is_data_error; /* the last load was refused for its rows */
+    bool is_refused;    /* the last statement was answered with an error */
+    bool is_recovering; /* open task of an earlier life whose label was not asked yet */
 };
 
 enum step_event_kind {
@@ -107,9 +110,18 @@ enum step_event_kind {
     EV_RESOLVE, /* u.is_committed: the user decides about an IN_DOUBT task */
 };
 
+/*
+ * Monotonic time measures what happened in this life; it does not jump. Wall-clock time is for what
+ * an earlier life wrote down.
+ */
+struct step_time {
+    int64_t wall_ms;
+    int64_t mono_ms; /* > 0 */
+};
+
 struct step_event {
     enum step_event_kind kind;
-    int64_t wall_ms;
+    struct step_time now;
     union {
         enum plan_result plan;
         struct {

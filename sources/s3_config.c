@@ -493,7 +493,8 @@ bool s3_config_read(const struct spec_prop *props, size_t n_props, struct s3_con
         return false;
     }
     if (value_of(&given, P_URI) == NULL) {
-        return err_say(err, "the S3 property \"uri\" is missing");
+        return err_say(err, "the S3 property \"uri\" is missing: say which objects to load, as in "
+                            "\"uri\" = \"s3://bucket/folder/*.csv\"");
     }
     c.uri = xstrdup(value_of(&given, P_URI));
     if (!check_header_texts(&given, err) || !read_keys(&c, &given, err) ||

@@ -60,8 +60,7 @@ class Registry:
                 wrong.append(str(e))
             finally:
                 process.kill9()
-            if isinstance(process, procs.Sluice):
-                wrong += process.sanitizer_reports()
+            wrong += process.sanitizer_reports()
         return wrong
 
 

@@ -25,7 +25,8 @@ import pymysql
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SYSTEM_PYTHON = "/usr/bin/python3"  # Swift's modules are Debian's
 SANITIZER_REPORT = re.compile(
-    r"^.*(?:ERROR: (?:Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:).*$", re.M)
+    r"^.*(?:ERROR: (?:Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:)"
+    r"(?:.*\n){1,70}?(?=SUMMARY: |=====|\Z)", re.M)
 
 
 class ProcessError(Exception):
@@ -154,6 +155,10 @@ class Process:
                 text = path.read_text(errors="replace").splitlines(keepends=True)
                 parts += text[-lines:] if lines else text
         return "".join(parts)
+
+    def sanitizer_reports(self):
+        """What a sanitizer complained about, each complaint once."""
+        return list(dict.fromkeys(SANITIZER_REPORT.findall(self.log_text() + "\n")))
 
     def kill9(self):
         """SIGKILL and wait; nothing of it is left when this returns."""
@@ -354,7 +359,3 @@ class Sluice(Process):
 
     def http(self, path):
         return http_get(self.http_port, path)
-
-    def sanitizer_reports(self):
-        """First lines of what a sanitizer complained about."""
-        return SANITIZER_REPORT.findall(self.log_text())

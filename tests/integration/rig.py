@@ -4,6 +4,7 @@ import json
 
 import bucket as bucket_module
 import procs
+import wire
 
 
 def create_table_sql(db, table, columns=bucket_module.COLUMNS):
@@ -15,6 +16,31 @@ def create_table_sql(db, table, columns=bucket_module.COLUMNS):
 def create_job_sql(name, insert, properties=None):
     listed = ", ".join('"%s" = "%s"' % item for item in (properties or {}).items())
     return "CREATE JOB %s PROPERTIES (%s) ON STREAMING DO %s" % (name, listed, insert)
+
+
+def refusal(port, command, user="root", password="", db=None):
+    """(code, SQLSTATE, text) of a refused command; then the session has to answer a query."""
+    client = wire.Client(port, user, password)
+    try:
+        if db:
+            assert client.query("USE " + db)[0][0] == "ok"
+        client.command(command)
+        payload = client.read_packet()[1]
+        assert payload[0] == wire.ERR, "not refused, the answer is %r" % payload[:200]
+        assert payload[3:4] == b"#", "no SQLSTATE in %r" % payload[:200]
+        assert client.query("SELECT 40 + 2") == [("rows", [[b"42"]])]
+        return (*wire.error(payload)[:1], payload[4:9].decode(), payload[9:].decode())
+    finally:
+        client.close()
+
+
+def failed_start(sluice, timeout=15.0):
+    """(exit code, what it said on stderr) of a sluice that cannot start, its configuration written."""
+    sluice.write_config()
+    before = sluice.err_path.stat().st_size if sluice.err_path.exists() else 0
+    procs.Process.start(sluice)
+    procs.wait_until(lambda: not sluice.is_running(), timeout, "sluice to end by itself")
+    return sluice.popen.returncode, sluice.err_path.read_bytes()[before:].decode()
 
 
 class Rig:
@@ -71,6 +97,24 @@ class Rig:
             row = self.job(name)
             return row if row and row["Status"] == state else None
         return procs.wait_until(look, timeout, "job %s in state %s" % (name, state), interval=0.1)
+
+    def standing(self):
+        """What a refused statement may not change: our jobs, the FE's loads and the target's rows."""
+        return {"jobs": self.execute('SELECT * FROM jobs("type"="insert")'),
+                "tasks": self.execute('SELECT * FROM tasks("type"="insert")'),
+                "inserts": self.fe.state()["inserts"], "ids": self.ids()}
+
+    def check_refused(self, sql, code, state, *words, **who):
+        """Refused with that code and SQLSTATE and all of `words`, and nothing changed."""
+        command = sql if isinstance(sql, bytes) else b"\x03" + sql.encode()
+        before = self.standing()
+        found_code, found_state, text = refusal(self.sluice.port, command, **who)
+        assert (found_code, found_state) == (code, state), text
+        missing = [word for word in words if word not in text]
+        assert not missing, "%r is not in: %s" % (missing, text)
+        assert self.bucket.server.secret_key not in text
+        assert self.standing() == before
+        return text
 
     def check_exactly_once(self, n=None, timeout=60.0):
         """Waits for every row put into the bucket, then: each is there once, task ids only rise."""

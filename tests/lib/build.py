@@ -31,7 +31,7 @@ def sanitizer_env():
     """With our lists of what the sanitizers get wrong about libraries, where there is one."""
     env = dict(SANITIZER_ENV)
     for key, name in (("TSAN_OPTIONS", "tsan.supp"), ("LSAN_OPTIONS", "lsan.supp")):
-        path = ROOT / "tests" / name
+        path = ROOT / "tests/lib" / name
         if path.exists():
             env[key] = (env.get(key, "") + ":suppressions=%s" % path).lstrip(":")
     return env

@@ -144,11 +144,13 @@ def _reconcile(ctx, out, code, note):
 
 def _pytest(paths, sluice_build="build", marker=None, quick_marker=None, env=None, prefix=(),
             timeout_s=300):
+    """Two at a time: most of these tests wait for processes."""
     def step(ctx):
         report = ctx.log.with_suffix(".xml")
         report.unlink(missing_ok=True)
         command = [*prefix, sys.executable, "-m", "pytest", "-q", "-rs", "--tb=short",
                    "-p", "no:cacheprovider", "--durations=8", "--timeout=%d" % timeout_s,
+                   "-n", build.JOBS, "--dist", "worksteal",
                    "--junitxml=%s" % report]
         chosen = quick_marker if ctx.is_quick else marker
         command += ["-m", chosen] if chosen else []
@@ -178,7 +180,7 @@ def all_steps():
     prefix = build.without_aslr()
     valgrind = ("valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect "
                 "--errors-for-leak-kinds=definite,indirect --error-exitcode=99")
-    suppressions = ROOT / "tests" / "valgrind.supp"
+    suppressions = ROOT / "tests/lib/valgrind.supp"
     if suppressions.exists():
         valgrind += " --suppressions=%s" % suppressions
     return [

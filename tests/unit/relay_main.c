@@ -10,7 +10,9 @@
  */
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,10 +99,14 @@ static void run_late(void *receiver, struct msg_call *m)
     }
 }
 
+/* Senders that may still touch a worker's queue. */
+static _Atomic int n_senders;
+
 static void *send_late(void *arg)
 {
     struct late *late = arg;
     (void)msgq_send(worker_msgq(late->worker), &late->base.m); /* refused: the worker has ended */
+    atomic_fetch_sub(&n_senders, 1);
     return NULL;
 }
 
@@ -111,6 +117,7 @@ static void start_late(struct session *s)
     late->base = (struct msg_call){.m.destroy = destroy_late, .run = run_late};
     late->worker = session_worker(s);
     late->id = session_id(s);
+    atomic_fetch_add(&n_senders, 1);
     if (pthread_create(&thread, NULL, send_late, late) != 0) {
         abort();
     }
@@ -245,6 +252,11 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < config.workers; i++) {
         worker_join(workers[i]);
+    }
+    while (atomic_load(&n_senders) > 0) {
+        (void)sched_yield(); /* cannot fail here */
+    }
+    for (int i = 0; i < config.workers; i++) {
         worker_destroy(workers[i]);
     }
     assert(atomic_load(&shared.n_sessions) == 0);

@@ -210,6 +210,10 @@ static void test_other_answers(void **state)
                                   "\5\0\0\3\xfe\0\0\0\0"
                                   "\2\0\0\4\x09x"
                                   "\5\0\0\5\xfe\0\0\0\0";
+    static const char no_definitions[] = "\2\0\0\1\1\0"
+                                         "\5\0\0\2\xfe\0\0\0\0"
+                                         "\1\0\0\3\xfb"
+                                         "\5\0\0\4\xfe\0\0\0\0";
     struct ask *a = NULL;
     (void)state;
     const struct answer *answer = ask_bytes(&a, ok, sizeof(ok) - 1);
@@ -228,6 +232,12 @@ static void test_other_answers(void **state)
     answer = ask_bytes(&a, bad_row, sizeof(bad_row) - 1);
     assert_true(answer->is_error);
     assert_non_null(strstr(answer->err.msg, "malformed"));
+    ask_destroy(a);
+
+    struct track t;
+    begin_query(&t, CAP_MARIA_CACHE_META);
+    a = read_back(&t, (struct span){no_definitions, sizeof(no_definitions) - 1}, 4, SMALL_MAX);
+    assert_true(ask_answer(a)->is_error);
     ask_destroy(a);
 }
 
