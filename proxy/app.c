@@ -267,6 +267,9 @@ static bool make_workers(struct app *a, struct err *err)
     }
     struct address at = found[0];
     free(found);
+    if (!listener_check_free(&at, err)) {
+        return err_prefix(err, "proxy.listen: ");
+    }
     a->local_env = (struct local_env){
         .sched = a->sched,
         .views = a->views,

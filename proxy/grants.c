@@ -6,28 +6,9 @@
 #include "base/xmalloc.h"
 #include "proxy/grants.h"
 #include "proxy/local.h"
+#include "sources/fe_grants.h"
 
 enum { SCOPES_MAX = 100000 }; /* a cell is capped by the answer's size already */
-
-static const char catalog[] = "internal";
-
-/* Is LOAD or ADMIN among privileges like "Select_priv,Load_priv" (2.0 puts blanks between)? */
-static bool list_has_load(struct span list)
-{
-    size_t at = 0;
-    while (at < list.n) {
-        size_t from = at;
-        while (at < list.n && strchr(", \t()", list.p[at]) == NULL) {
-            at++;
-        }
-        struct span word = {list.p + from, at - from};
-        if (span_ieq_text(word, "Load_priv") || span_ieq_text(word, "Admin_priv")) {
-            return true;
-        }
-        at++;
-    }
-    return false;
-}
 
 static void add_scope(struct grants *g, struct span name)
 {
@@ -37,20 +18,12 @@ static void add_scope(struct grants *g, struct span name)
     }
 }
 
-/* "internal.db1: Select_priv,Load_priv; internal.db2: …" */
 static void read_cell(struct grants *g, const char *cell)
 {
     struct span rest = span_of(cell);
-    while (rest.n > 0) {
-        const char *end = memchr(rest.p, ';', rest.n);
-        struct span item = {rest.p, end != NULL ? (size_t)(end - rest.p) : rest.n};
-        const char *colon = memchr(item.p, ':', item.n);
-        if (colon != NULL && list_has_load(span_between(colon + 1, item.p + item.n))) {
-            add_scope(g, span_trim(span_between(item.p, colon)));
-        }
-        size_t used = item.n + (end != NULL ? 1 : 0);
-        rest.p += used;
-        rest.n -= used;
+    struct span scope = {0};
+    while (fe_grants_next(&rest, &scope)) {
+        add_scope(g, scope);
     }
 }
 
@@ -73,8 +46,7 @@ static void read_row(const struct answer *a, size_t row, size_t identity, struct
     if (g->identity == NULL && cells[identity] != NULL) {
         g->identity = xstrdup(cells[identity]);
     }
-    if (find_column(a, "GlobalPrivs", &column) && cells[column] != NULL &&
-        list_has_load(span_of(cells[column]))) {
+    if (find_column(a, "GlobalPrivs", &column) && fe_grants_has_global(cells[column])) {
         g->has_global = true;
     }
     for (size_t i = 0; i < ARRAY_SIZE(scoped); i++) {
@@ -125,21 +97,13 @@ void grants_fini(struct grants *g)
     *g = (struct grants){0};
 }
 
-/* Is `scope` catalog, catalog.db or catalog.db.table of this table? */
-static bool scope_covers(const char *scope, const char *db, const char *table)
-{
-    _cleanup_free_ char *of_db = xasprintf("%s.%s", catalog, db);
-    _cleanup_free_ char *of_table = xasprintf("%s.%s.%s", catalog, db, table);
-    return strcmp(scope, catalog) == 0 || strcmp(scope, of_db) == 0 || strcmp(scope, of_table) == 0;
-}
-
 bool grants_may_load(const struct grants *g, const char *db, const char *table)
 {
     if (g->has_global) {
         return true;
     }
     for (size_t i = 0; i < g->n_scopes; i++) {
-        if (scope_covers(g->scopes[i], db, table)) {
+        if (fe_grants_covers(span_of(g->scopes[i]), db, table)) {
             return true;
         }
     }

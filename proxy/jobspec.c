@@ -30,6 +30,15 @@ static const struct int_property {
      DETAIL "s3.max_batch_bytes must be between 100 MB and 10 GB, but was "},
 };
 
+/* The properties are kept as JSON, which has no place for anything else. */
+static bool check_utf8(const char *key, const char *value, struct err *err)
+{
+    json_t *pair = json_pack("[s, s]", key, value);
+    json_decref(pair);
+    return pair != NULL ||
+           err_say(err, DETAIL "The properties have a key or a value that is not UTF-8 text");
+}
+
 static bool check_property(const char *key, const char *value, struct err *err)
 {
     for (size_t i = 0; i < ARRAY_SIZE(int_properties); i++) {
@@ -78,7 +87,8 @@ static bool check_name(const char *name, struct err *err)
 static bool check_props(const struct stmt_props *props, struct err *err)
 {
     for (size_t i = 0; i < props->n; i++) {
-        if (!check_property(props->items[i].key, props->items[i].value, err)) {
+        const struct stmt_prop *p = &props->items[i];
+        if (!check_utf8(p->key, p->value, err) || !check_property(p->key, p->value, err)) {
             return false;
         }
     }

@@ -59,6 +59,22 @@ static int take_fd(int *fd)
     return taken;
 }
 
+bool listener_check_free(const struct address *at, struct err *err)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    int on = 1;
+    address_format(at, text);
+    _cleanup_close_ int fd = socket(at->to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return err_errno(err, errno, "cannot create a socket to try %s", text);
+    }
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        bind(fd, &at->to.any, at->size) != 0) {
+        return err_errno(err, errno, "cannot listen on %s", text);
+    }
+    return true;
+}
+
 int listener_open(const struct address *at, struct err *err)
 {
     char text[ADDRESS_TEXT_SIZE];

@@ -35,6 +35,11 @@ bool address_resolve(const struct host_port *from, struct address **ret, size_t 
                      struct err *err);
 
 /*
+ * Does nobody listen there yet? SO_REUSEPORT alone would let a second Sluice of the same user join
+ * in, and take half of the connections.
+ */
+bool listener_check_free(const struct address *at, struct err *err);
+/*
  * A non-blocking listening socket with SO_REUSEPORT; -1 and *err on failure. With port 0 the kernel
  * picks one: ask listener_address() and give that to the listeners of the other workers.
  */

@@ -214,11 +214,22 @@ static enum step_result end_unknown_job(struct local *l)
     return end_err(l, &err);
 }
 
-static void on_fe_job(struct session *s, const struct answer *answer, void *arg)
+static bool has_cell(const struct answer *answer, const char *text)
+{
+    for (size_t i = 0; i < answer->n_rows * answer->n_columns; i++) {
+        if (answer->cells[i] != NULL && strcmp(answer->cells[i], text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_fe_jobs(struct session *s, const struct answer *answer, void *arg)
 {
     struct local *l = arg;
     /* An FE before 2.1 has no jobs(): its error means that it has no such job either. */
-    if (!answer->is_error && answer->n_rows > 0 && l->stmt.kind != STMT_RESOLVE_TASK) {
+    if (!answer->is_error && l->stmt.kind != STMT_RESOLVE_TASK &&
+        has_cell(answer, l->stmt.u.job.name)) {
         finish(l);
         session_reply_forward(s);
         return;
@@ -226,25 +237,16 @@ static void on_fe_job(struct session *s, const struct answer *answer, void *arg)
     (void)end_unknown_job(l);
 }
 
-/* A job that is not ours may be the FE's own, an ON SCHEDULE one, say. */
-static enum step_result ask_fe_job(struct local *l)
+/*
+ * A job that is not ours may be the FE's own, an ON SCHEDULE one, say. All names are asked for:
+ * how a name would have to be quoted depends on the session's sql_mode, which we do not know.
+ */
+static enum step_result ask_fe_jobs(struct local *l)
 {
     if (l->job_id != 0) {
         return STEP_NEXT;
     }
-    _cleanup_buf_ struct buf sql = buf_with_max(4096);
-    buf_append_text(&sql, "SELECT Name FROM jobs(\"type\"=\"insert\") WHERE Name = '");
-    for (const char *p = l->stmt.u.job.name; *p != '\0'; p++) {
-        if (*p == '\'' || *p == '\\') {
-            buf_append_char(&sql, '\\');
-        }
-        buf_append_char(&sql, *p);
-    }
-    buf_append_text(&sql, "'");
-    if (!buf_ok(&sql)) {
-        return end_unknown_job(l); /* no job has so long a name */
-    }
-    session_ask(l->session, buf_text(&sql), on_fe_job, l);
+    session_ask(l->session, "SELECT Name FROM jobs(\"type\"=\"insert\")", on_fe_jobs, l);
     return STEP_WAIT;
 }
 
@@ -327,10 +329,10 @@ enum { MAX_STEPS = 5 };
 
 static const step_fn steps[][MAX_STEPS] = {
     [STMT_CREATE_JOB] = {ask_grants, ask_database, find_existing, skip_if_existing, send_create},
-    [STMT_PAUSE_JOB] = {find_job, ask_fe_job, ask_grants, send_change},
-    [STMT_RESUME_JOB] = {find_job, ask_fe_job, ask_grants, send_change},
-    [STMT_DROP_JOB] = {find_job, ask_fe_job, ask_grants, send_change},
-    [STMT_RESOLVE_TASK] = {find_job, ask_fe_job, ask_grants, send_change},
+    [STMT_PAUSE_JOB] = {find_job, ask_fe_jobs, ask_grants, send_change},
+    [STMT_RESUME_JOB] = {find_job, ask_fe_jobs, ask_grants, send_change},
+    [STMT_DROP_JOB] = {find_job, ask_fe_jobs, ask_grants, send_change},
+    [STMT_RESOLVE_TASK] = {find_job, ask_fe_jobs, ask_grants, send_change},
     [STMT_VIEW_QUERY] = {ask_grants, take_snapshot, query_views},
 };
 

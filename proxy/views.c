@@ -116,7 +116,7 @@ static bool fail_sql(const struct query *q, struct err *err)
     if (strncmp(why, no_column, sizeof(no_column) - 1) == 0) {
         return fail_column(why + sizeof(no_column) - 1, err);
     }
-    if (sqlite3_errcode(q->db) == SQLITE_AUTH) {
+    if (strstr(why, "not authorized") != NULL) { /* by authorize(), or load_extension() */
         why = "it uses something that only reading these two tables does not need";
     }
     if (sqlite3_errcode(q->db) == SQLITE_INTERRUPT) {
@@ -125,10 +125,14 @@ static bool fail_sql(const struct query *q, struct err *err)
                        "join fewer tables",
                        TIME_MAX_MS / 1000);
     }
+    const char *advice = strstr(why, "no such function") != NULL
+                             ? ": || is its CONCAT, datetime('now', 'localtime') its NOW(), "
+                               "strftime() its DATE_FORMAT()"
+                             : "";
     return err_set(err, ERR_PARSE, "42000",
                    "The query over jobs() or tasks() is not understood: %s. Sluice answers it "
-                   "itself, with SQLite's functions",
-                   why);
+                   "itself, with SQLite's functions%s",
+                   why, advice);
 }
 
 static bool open_query(struct query *q, const struct view_request *r, struct err *err)

@@ -159,8 +159,13 @@ static void job_error(sqlite3_context *to, const struct row *row)
         return;
     }
     _cleanup_free_ char *masked = stmt_mask_secrets(span_of(r->fail_msg));
-    put_owned_json(to, json_pack("{s:s, s:s}", "code", fail_code_name(r->fail_code), "msg",
-                                 masked != NULL ? masked : ""));
+    json_t *object = json_pack("{s:s, s:s}", "code", fail_code_name(r->fail_code), "msg",
+                               masked != NULL ? masked : "");
+    if (object == NULL) {
+        put_text(to, masked); /* no UTF-8, and so no JSON: better as it is than not at all */
+        return;
+    }
+    put_owned_json(to, object);
 }
 
 static void job_runtime_msg(sqlite3_context *to, const struct row *row)

@@ -5,6 +5,7 @@
 #include "base/xmalloc.h"
 #include "scheduler/spec.h"
 #include "sources/fe_error.h"
+#include "sources/fe_grants.h"
 #include "sources/fe_http.h"
 #include "sources/fe_pool.h"
 #include "sources/fe_session.h"
@@ -357,6 +358,57 @@ static bool check_target(const struct sink *k, struct fe_conn *c, const struct j
     return err_prefix(err, "table %s.%s could not be looked up: ", db, table);
 }
 
+struct load_right {
+    const struct insert_spec *insert; /* borrowed */
+    bool is_told;
+    bool is_there;
+};
+
+static bool cell_covers(const char *cell, const struct insert_spec *insert)
+{
+    struct span rest = span_of(cell);
+    struct span scope = {0};
+    while (fe_grants_next(&rest, &scope)) {
+        if (fe_grants_covers(scope, insert->target_db, insert->target_table)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void read_right(const struct fe_row *row, void *arg)
+{
+    static const char *const scoped[] = {"CatalogPrivs", "DatabasePrivs", "TablePrivs"};
+    struct load_right *r = arg;
+    r->is_told = r->is_told || fe_row_get(row, "UserIdentity") != NULL;
+    r->is_there = r->is_there || fe_grants_has_global(fe_row_get(row, "GlobalPrivs"));
+    for (size_t i = 0; i < ARRAY_SIZE(scoped); i++) {
+        r->is_there = r->is_there || cell_covers(fe_row_get(row, scoped[i]), r->insert);
+    }
+}
+
+/* DESC needs any right and EXPLAIN, from 2.1 on, none of LOAD: without this the first load fails. */
+static bool check_load(const struct sink *k, struct fe_conn *c, const struct job_spec *spec,
+                       const struct fe_wait *wait, struct err *err)
+{
+    const struct fe_address *a = fe_conn_address(c);
+    _cleanup_free_ char *db = fe_conn_quote_name(spec->insert.target_db);
+    _cleanup_free_ char *table = fe_conn_quote_name(spec->insert.target_table);
+    struct load_right r = {.insert = &spec->insert};
+    enum fe_result result = fe_conn_run(c, "SHOW GRANTS", read_right, &r, wait, err);
+    if (result != FE_OK && result != FE_REFUSED) {
+        return err_prefix(
+            err, "the rights of the service account '%s' could not be asked for: ", k->login.user);
+    }
+    if (result == FE_REFUSED || !r.is_told || r.is_there) {
+        return true; /* an FE that does not tell has the first load tell it */
+    }
+    return err_set(err, ERR_TABLEACCESS_DENIED, "42000",
+                   "the service account '%s' (doris.user) has no LOAD on table %s.%s, says SHOW "
+                   "GRANTS of the FE %s:%d: GRANT LOAD_PRIV ON %s.%s TO '%s'",
+                   k->login.user, db, table, a->host, a->port, db, table, k->login.user);
+}
+
 static bool explain(struct fe_conn *c, const char *sql, const struct fe_wait *wait, struct err *err)
 {
     const struct fe_address *a = fe_conn_address(c);
@@ -391,6 +443,7 @@ static bool insert_check(struct sink *k, const struct job_spec *spec, const char
         recipe != NULL ? fe_pool_take(k->pool, recipe, &wait, err) : NULL;
     int version = 0;
     bool is_ok = c != NULL && check_target(k, c, spec, &wait, err) &&
+                 check_load(k, c, spec, &wait, err) &&
                  (sql == NULL || explain(c, sql, &wait, err)) &&
                  fe_pool_version(k->pool, c, &wait, &version, err) == FE_OK;
     if (!is_ok) {

@@ -118,6 +118,15 @@ class Process:
         return self.popen is not None and self.popen.poll() is None
 
     def start(self):
+        """Returns when it does its work."""
+        self.launch()
+        self.wait_started()
+
+    def wait_started(self):
+        """Until it does its work; a program that says nothing of it is ready at once."""
+
+    def launch(self):
+        """Starts it and does not wait."""
         if self.is_running():
             raise ProcessError("%s runs already (pid %d)" % (self.name, self.pid))
         argv = self.argv
@@ -207,8 +216,7 @@ class Swift(Process):
     def endpoint(self):
         return "http://127.0.0.1:%d" % self.port
 
-    def start(self):
-        super().start()
+    def wait_started(self):
         self.port = int(self.wait_ready(r"^ready port=(\d+)", 60).group(1))
 
 
@@ -227,8 +235,7 @@ class StandIn(Process):
             argv += ["--knob", "%s=%s" % (key, value)]
         super().__init__("standin", directory, argv, {"PYTHONPATH": str(ROOT / "tests")})
 
-    def start(self):
-        super().start()
+    def wait_started(self):
         self.wait_ready(r"^ready mysql=%d http=%d" % (self.port, self.http_port), 30)
 
     def restart(self):
@@ -320,15 +327,14 @@ class Sluice(Process):
         text = "".join("[%s]\n%s" % (name, "".join(lines)) for name, lines in sections.items())
         (self.directory / "sluice.conf").write_text(text)
 
-    def start(self):
+    def launch(self):
         if not self.binary.exists():
             raise ProcessError("%s is not there: build it first (tests/run --only build)"
                                % self.binary)
         self.write_config()
-        super().start()
-        self.wait_healthy()
+        super().launch()
 
-    def wait_healthy(self, timeout=15.0):
+    def wait_started(self, timeout=15.0):
         def look():
             self.must_live()
             return http_get(self.http_port, "/health")[0] == 200

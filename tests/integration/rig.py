@@ -35,10 +35,9 @@ def refusal(port, command, user="root", password="", db=None):
 
 
 def failed_start(sluice, timeout=15.0):
-    """(exit code, what it said on stderr) of a sluice that cannot start, its configuration written."""
-    sluice.write_config()
+    """(exit code, what it said on stderr) of a sluice that ends instead of starting."""
     before = sluice.err_path.stat().st_size if sluice.err_path.exists() else 0
-    procs.Process.start(sluice)
+    sluice.launch()
     procs.wait_until(lambda: not sluice.is_running(), timeout, "sluice to end by itself")
     return sluice.popen.returncode, sluice.err_path.read_bytes()[before:].decode()
 

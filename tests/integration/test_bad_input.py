@@ -1,10 +1,8 @@
 """Mistakes: each gets an error that says what, which object, why and what to do; nothing changes."""
 
 import contextlib
-import os
 import pathlib
 import shutil
-import subprocess
 import tempfile
 
 import pymysql
@@ -12,7 +10,7 @@ import pytest
 
 import procs
 from bucket import Bucket
-from rig import Rig, create_job_sql, failed_start, refusal
+from rig import Rig, create_job_sql, refusal
 
 GENERAL, PREFIX = (1105, "HY000"), "errCode = 2, detailMessage = "
 USERS = {"reader": ("pw", "db:demo:Select_priv"), "loader": ("pw", "table:demo.t:Load_priv")}
@@ -57,7 +55,7 @@ def filled(made, text):
     return text.replace("$INSERT", insert(made)).replace("$S3", made.bucket.tvf("in/*.csv"))
 
 
-# --- CREATE: the text -------------------------------------------------------------------------------
+# --- CREATE: the text ---
 
 DO = "CREATE JOB j ON STREAMING DO "
 MALFORMED = {
@@ -112,7 +110,7 @@ def test_malformed_create(made, case):
     made.check_refused(filled(made, text), *GENERAL, PREFIX, *words)
 
 
-# --- CREATE: properties -----------------------------------------------------------------------------
+# --- CREATE: properties ---
 
 SUPPORTED = "[max_interval, s3.max_batch_files, s3.max_batch_bytes, offset]"
 OFFSET_FORM = '{"fileName":"'
@@ -156,7 +154,7 @@ def test_bad_property(made, case):
     made.check_refused(create(made, {key: value}), *code, *words)
 
 
-# --- CREATE: the source -----------------------------------------------------------------------------
+# --- CREATE: the source ---
 
 NOWHERE = "http://127.0.0.1:%d" % procs.free_port()
 SOURCES = {
@@ -215,7 +213,7 @@ def test_endpoint_is_something_else(made):
         made.check_refused(create(made, **{"s3.endpoint": endpoint}), *GENERAL, endpoint, word)
 
 
-# --- CREATE: the target -----------------------------------------------------------------------------
+# --- CREATE: the target ---
 
 TARGETS = {
     "no such table": ({"target": "demo.nope"}, GENERAL, "`demo`.`nope` does not exist", "FE "),
@@ -257,7 +255,7 @@ def test_name_of_another_kept_job(made):
                        password="pw")
 
 
-# --- statements about a job -------------------------------------------------------------------------
+# --- statements about a job ---
 
 STATEMENTS = {
     "PAUSE of none": ("PAUSE JOB WHERE jobName = 'nope'", "job not exist, jobName: nope", "jobs("),
@@ -305,7 +303,7 @@ def test_statements_that_find_nothing_to_do(made):
     assert made.standing() == before
 
 
-# --- jobs() and tasks() -----------------------------------------------------------------------------
+# --- jobs() and tasks() ---
 
 VIEWS = {
     "no property": ("SELECT * FROM jobs()", GENERAL, "Invalid job metadata query",
@@ -340,8 +338,6 @@ def test_bad_view_query(made, case):
 
 def test_endless_view_query(made):
     """Bounded by time: nobody else waits for it longer, and it says so."""
-    text = ("SELECT count(*) FROM %s" % ", ".join('jobs("type"="insert") j%d' % i for i in range(8)))
-    assert made.execute(text)[0] == {"count(*)": 1}  # one job: this is cheap
     numbers = " UNION ALL ".join("SELECT %d AS n" % i for i in range(60))
     cross = ", ".join("(%s) n%d" % (numbers, i) for i in range(6))
     made.check_refused('SELECT count(*) FROM jobs("type"="insert") j, %s' % cross, 1317, "70100",
@@ -363,7 +359,7 @@ def test_commands_of_other_kinds(made):
         assert refusal(made.sluice.port, command) == refusal(made.fe.port, command)
 
 
-# --- a job that runs ----------------------------------------------------------------------------------
+# --- a job that runs ---
 
 def test_resume_of_a_running_job(rig):
     made = rig()
@@ -394,19 +390,20 @@ def test_names_as_people_have_them(rig, name):
         made.execute("%s JOB WHERE jobName = %s" % (verb, text))
         assert state is None or made.execute(query)[0]["Status"] == state
     assert made.execute(query) == []
-    code, _, said = refusal(made.sluice.port, b"\x03" + ("DROP JOB WHERE jobName = %s" % text).encode())
+    again = "DROP JOB WHERE jobName = " + text
+    code, _, said = refusal(made.sluice.port, b"\x03" + again.encode())
     assert code == 1105 and "job not exist, jobName: " + name in said
 
 
-# --- data errors --------------------------------------------------------------------------------------
+# --- data errors ---
 
 def test_bad_row_in_a_file(rig):
-    """Strict mode: the job stops at the file, says what Doris says, and goes on when it is mended."""
+    """Strict mode: the job stops at the file, says what Doris says, goes on when it is mended."""
     made = rig(config={"scheduler.resume_delay": 100})
     made.create_job(properties={"max_interval": "1", "s3.max_batch_files": "1"})
     made.bucket.put_rows("in/a.csv", 10)
     made.wait_rows(10)
-    made.bucket.put("in/b.csv", "11,name,1.00,2024-05-01 12:00:00\nnone,name,1.00,2024-05-01 12:00:00\n")
+    made.bucket.put("in/b.csv", "11,n,1.00,2024-05-01 12:00:00\nnone,n,1.00,2024-05-01 12:00:00\n")
     job = made.wait_state("PAUSED")
     assert '"code":"TOO_MANY_FAILURE_ROWS_ERR"' in job["ErrorMsg"]
     for word in ("Insert has filtered data in strict mode", "first_error_msg", "none"):
@@ -459,9 +456,10 @@ def test_bucket_that_went_away(rig, profile):
     made.check_exactly_once()
 
 
-# --- the service account and the FE -------------------------------------------------------------------
+# --- the service account and the FE ---
 
-SERVICE = {"svc": ("right", "db:demo:Load_priv,Select_priv"), "poor": ("right", "db:demo:Select_priv")}
+SERVICE = {"svc": ("right", "db:demo:Load_priv,Select_priv"),
+           "poor": ("right", "db:demo:Select_priv")}
 
 
 @pytest.mark.parametrize("profile", ["2.0", "2.1", "4.1"])
@@ -507,7 +505,7 @@ def test_service_account_gets_a_new_password(rig):
     made.bucket.put_rows("in/a.csv", 5)
     made.wait_rows(5)
     made.fe.rows("SET PASSWORD FOR 'svc' = PASSWORD('new')")
-    made.fe.restart()  # sessions that were open go on otherwise, as in Doris
+    made.sluice.restart()  # sessions that were open before go on, as in Doris
     made.bucket.put_rows("in/b.csv", 5)
 
     def look():
@@ -522,7 +520,7 @@ def test_service_account_gets_a_new_password(rig):
 
 KNOBS = {
     "refuses connections": ({"refuse_connections": 1}, "FE 127.0.0.1"),
-    "not ready": ({"not_ready": 1}, "FE 127.0.0.1"),
+    "not ready": ({"not_ready": 1}, "SHOW GRANTS failed", "not ready"),
 }
 
 
@@ -569,116 +567,3 @@ def test_without_doris_http(rig, profile):
     made.sluice.start()
     made.check_exactly_once()
     made.check_task_ids()
-
-
-# --- the configuration --------------------------------------------------------------------------------
-
-LINES = {  # content of the file, words behind the file's name
-    "unknown section": ("[prox]\nlisten = 127.0.0.1:1\n", ":2: prox.listen:", "mean proxy.listen?"),
-    "unknown key": ("[proxy]\n\nlistn = 127.0.0.1:1\n", ":3: proxy.listn:", "mean proxy.listen?"),
-    "far from all": ("[proxy]\ncolour = red\n", ":2: proxy.colour:", "--print-config"),
-    "before a section": ("listen = 127.0.0.1:1\n", ":1: listen", "[section]"),
-    "open section": ("[proxy\nlisten = 127.0.0.1:1\n", ":1:", "[section]"),
-    "no value": ("[log]\nlevel\n", ":2:", "key = value"),
-    "no number": ("[proxy]\nworkers = many\n", ":2: proxy.workers:", '"many"', "from 0 to 64"),
-    "above": ("[proxy]\nworkers = 65\n", ":2: proxy.workers:", '"65"', "from 0 to 64"),
-    "below": ("[proxy]\nworkers = -1\n", ":2: proxy.workers:", '"-1"', "from 0 to 64"),
-    "empty": ("[proxy]\nworkers =\n", ":2: proxy.workers:", "from 0 to 64"),
-    "unit": ("[proxy]\nconnect_timeout = 5 years\n", ":2: proxy.connect_timeout:", "ms, s, m or h"),
-    "time below": ("[scheduler]\nmax_interval = 500ms\n", ":2: scheduler.max_interval:", "from 1s"),
-    "address": ("[proxy]\nlisten = here\n", ":2: proxy.listen:", '"here"', "HOST:PORT"),
-    "port": ("[proxy]\nlisten = 127.0.0.1:70000\n", ":2: proxy.listen:", "65535"),
-    "no backend": ("[proxy]\nbackend =\n", ":2: proxy.backend:", "HOST:PORT"),
-    "backend twice": ("[proxy]\nbackend = a:1, b:1, a:1\n", ":2: proxy.backend:", '"a:1"'),
-    "choice": ("[log]\nlevel = loud\n", ":2: log.level:", "debug, info, warn or error"),
-    "store": ("[store]\nurl = mysql://h/d\n", ":2: store.url:", "sqlite:PATH"),
-    "store without path": ("[store]\nurl = sqlite:\n", ":2: store.url:", "sqlite:PATH"),
-    "twice": ("[log]\nlevel = info\n[proxy]\nworkers = 1\n[log]\nlevel = warn\n",
-              ":6: log.level:", "line 2"),
-    "control character": ("[log]\nlevel = in\x01fo\n", ":2:", "control character"),
-    "two passwords": ("[doris]\npassword = a\npassword_file = b\n", "password_file", "keep one"),
-    "no password file": ("[doris]\npassword_file = /nowhere/x\n", ":2: doris.password_file:",
-                         "/nowhere/x", "No such file"),
-    "user empty": ("[doris]\nuser =\n", ":2: doris.user:", "1 to 128 bytes"),
-}
-VARIABLES = {
-    "unknown": ({"SLUICE_PROXY_LISTN": "x"}, "SLUICE_PROXY_LISTN", "mean SLUICE_PROXY_LISTEN?"),
-    "bound": ({"SLUICE_PROXY_WORKERS": "99"}, "SLUICE_PROXY_WORKERS", '"99"', "from 0 to 64"),
-    "type": ({"SLUICE_PROXY_WORKERS": "x"}, "SLUICE_PROXY_WORKERS", '"x"', "from 0 to 64"),
-    "choice": ({"SLUICE_LOG_LEVEL": ""}, "SLUICE_LOG_LEVEL", "debug, info, warn or error"),
-}
-ARGUMENTS = {
-    "unknown key": (["--set", "proxy.worker=1"], "--set proxy.worker", "mean proxy.workers?"),
-    "bound": (["--set", "proxy.workers=99"], "--set proxy.workers", '"99"', "from 0 to 64"),
-    "type": (["--set", "scheduler.max_interval=1d"], "--set scheduler.max_interval", '"1d"'),
-    "no section": (["--set", "workers=1"], "--set workers", "section.key=value"),
-    "no value": (["--set", "proxy.workers"], "--set proxy.workers", "section.key=value"),
-    "no argument": (["--set"], "--set", "--help"),
-    "unknown option": (["--listen", "1"], "--listen", "--help"),
-    "something else": (["start"], "start", "--help"),
-    "no file": (["-c", "/nowhere/x.conf"], "/nowhere/x.conf", "No such file"),
-    "a directory": (["-c", "/"], "configuration file /", "directory"),
-}
-
-
-def check_usage(arguments, environment, *words):
-    """Exit code 2, nothing on stdout, one line on stderr; --check-config and a start agree."""
-    binary = procs.build_dir() / "proxy" / "sluice"
-    env = {**{k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}, **environment}
-    for more in ([], ["--check-config"]):
-        done = subprocess.run([binary, *more, *arguments], env=env, capture_output=True, text=True,
-                              timeout=procs.patience(20))
-        assert done.returncode == 2, (more, done)
-        assert done.stdout == ""
-        assert done.stderr.startswith("sluice: ") and done.stderr.count("\n") == 1, done.stderr
-        missing = [word for word in words if word not in done.stderr]
-        assert not missing, "%r is not in: %s" % (missing, done.stderr)
-
-
-@pytest.mark.quick
-@pytest.mark.parametrize("case", LINES)
-def test_bad_line_of_the_configuration(tmp_path, case):
-    text, *words = LINES[case]
-    path = tmp_path / "sluice.conf"
-    path.write_text(text)
-    check_usage(["-c", path], {}, str(path), *words)
-
-
-@pytest.mark.quick
-@pytest.mark.parametrize("case", VARIABLES)
-def test_bad_variable(tmp_path, case):
-    environment, *words = VARIABLES[case]
-    (tmp_path / "sluice.conf").write_text("")
-    check_usage(["-c", tmp_path / "sluice.conf"], environment, *words)
-
-
-@pytest.mark.quick
-@pytest.mark.parametrize("case", ARGUMENTS)
-def test_bad_argument(case):
-    arguments, *words = ARGUMENTS[case]
-    check_usage(arguments, {}, *words)
-
-
-@pytest.mark.quick
-def test_secret_on_the_command_line_is_not_repeated(tmp_path):
-    done = subprocess.run([procs.build_dir() / "proxy" / "sluice", "--set", "doris.passwrd=h0sh"],
-                          capture_output=True, text=True, timeout=procs.patience(20))
-    assert done.returncode == 2 and "doris.password" in done.stderr and "h0sh" not in done.stderr
-
-
-@pytest.mark.quick
-def test_bad_reload_changes_nothing(rig):
-    made = rig()
-    made.sluice.config["log.level"] = "loud"
-    made.sluice.reload()
-    procs.wait_until(lambda: "log.level" in made.sluice.log_text(), 10, "the refused reload")
-    assert made.execute("SELECT 1 AS n") == [{"n": 1}]
-
-
-def test_address_that_is_taken(rig, sluice):
-    made = rig()
-    second = sluice(made.fe, {"proxy.listen": made.sluice.config["proxy.listen"]}, start=False)
-    code, said = failed_start(second)
-    assert code == 1
-    line = [line for line in said.splitlines() if "sluice.failed" in line]
-    assert len(line) == 1 and "proxy.listen" in line[0] and str(made.sluice.port) in line[0]

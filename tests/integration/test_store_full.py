@@ -19,7 +19,7 @@ from rig import create_job_sql, failed_start
 JOB = {"max_interval": "1", "s3.max_batch_files": "1"}
 
 
-# --- a full disk ------------------------------------------------------------------------------------
+# --- a full disk ---
 
 class Disk:
     """A file system of its own of 3 MB. fill() leaves no byte, free() takes the filling away."""
@@ -138,7 +138,7 @@ def test_full_disk_pauses_the_job_and_nothing_else(disk, rig):
     job = made.wait_state("RUNNING")
     assert (job["ErrorMsg"], job["FailedTaskCount"]) == ("", "0")
     made.sluice.restart()  # what it said is what it kept
-    made.bucket.put_rows("in/last.csv", 5)
+    made.bucket.put_rows("in/z.csv", 5)
     made.check_exactly_once()
     made.check_task_ids()
 
@@ -229,7 +229,7 @@ def test_paused_by_the_user_while_full(disk, rig):
     assert (found == "PAUSED") == (state == "PAUSED"), "it was %s and is %s" % (state, found)
 
 
-# --- files that are no store ------------------------------------------------------------------------
+# --- files that are no store ---
 
 def text_file(path):
     path.write_text("id,name\n1,x\n" * 20)

@@ -140,8 +140,10 @@ static void test_column_that_is_not_there(void **state)
 {
     struct view_request *r = ask("select Nme from jobs(\"type\"=\"insert\")");
     assert_false(r->is_ok);
-    assert_int_equal(r->err.code, ERR_PARSE);
-    assert_non_null(strstr(r->err.msg, "Nme"));
+    assert_int_equal(r->err.code, 1054);
+    assert_string_equal(r->err.sqlstate, "42S22");
+    assert_non_null(strstr(r->err.msg, "'Nme'"));
+    assert_non_null(strstr(r->err.msg, "jobs() has Id, Name, "));
     view_request_destroy(r);
 }
 
