@@ -51,7 +51,7 @@ def parse_arguments(argv):
                "\\\n      --password-file pw --s3 https://s3.example.com/my-bucket/demo "
                "--s3-key-file keys\nIt makes a database sluice_demo, a table and a job of its own "
                "and objects below the prefix,\nand removes the table, the job and the objects at "
-               "the end.")
+               "the end. The user needs CREATE, DROP, LOAD\nand SELECT on sluice_demo.")
     parser.add_argument("--once", action="store_true",
                         help="load %d files, kill sluice with SIGKILL meanwhile, prove that every "
                              "row is there exactly once, and end: exit code 0, or 1 with the reason"
@@ -126,21 +126,25 @@ def check_options(options):
         parse_s3(options)
 
 
-def say(text=""):
-    print(text, flush=True)
+def say(text="", end="\n"):
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:  # nobody looks any more (| head): the same as Ctrl-C
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+        raise KeyboardInterrupt from None
 
 
 @contextlib.contextmanager
 def step(text):
     """One line with its time: what takes a while should say so before it does."""
-    print("  %-44s" % text, end="", flush=True)
+    say("  %-44s" % text, end="")
     start = time.monotonic()
     try:
         yield
     except BaseException:
-        print("failed", flush=True)
+        say("failed")
         raise
-    print("%5.1f s" % (time.monotonic() - start), flush=True)
+    say("%5.1f s" % (time.monotonic() - start))
 
 
 def build_sluice():
@@ -181,28 +185,36 @@ class Demo:
         return read_lines(self.options.password_file, 1, "the password of --user")[0]
 
     def start(self):
+        """S3 and the FE come up while sluice is built."""
         import procs
+        swift = None
+        if not self.options.s3:
+            swift = self._launch(procs.Swift(self.directory / "s3"))
+        if not self.options.fe:
+            self.fe = self._launch(procs.StandIn(self.directory / "fe"))
         with step("building sluice"):
             build_sluice()
-        if not self.options.s3:
+        if swift:
             with step("starting S3 (OpenStack Swift)"):
-                self.bucket = self._start_swift(procs)
+                self.bucket = self._make_bucket(swift)
         else:
             with step("reaching the bucket"):
                 self.bucket = self._open_bucket()
-        if not self.options.fe:
+        if self.fe:
             with step("starting the stand-in FE"):
-                self.fe = procs.StandIn(self.directory / "fe")
-                self.cleanup.callback(self.fe.kill9)
-                self.fe.start()
+                self.fe.wait_started()
         with step("starting sluice"):
             self._start_sluice(procs)
 
-    def _start_swift(self, procs):
+    def _launch(self, process):
+        self.cleanup.callback(self._end, process)
+        process.launch()
+        return process
+
+    @staticmethod
+    def _make_bucket(swift):
         from bucket import Bucket
-        swift = procs.Swift(self.directory / "s3")
-        self.cleanup.callback(self._end, swift)
-        swift.start()
+        swift.wait_started()
         return Bucket(swift, "demo").create()
 
     def _open_bucket(self):
@@ -412,14 +424,15 @@ def prove(demo, down_s):
         ("task ids", "%d … %d" % (task_ids[0], task_ids[-1]) if task_ids else "none",
          bool(task_ids) and task_ids == list(range(task_ids[0], task_ids[0] + len(task_ids)))),
         ("offsets seen, never backwards", "%d, up to %s"
-         % (len(demo.offsets), demo.offsets[-1] if demo.offsets else "none"),
+         % (len(demo.offsets), demo.offsets[-1].rsplit("/", 1)[-1] if demo.offsets else "none"),
          bool(demo.offsets) and demo.offsets == sorted(demo.offsets)
          and demo.offsets[-1].endswith("%06d.csv" % demo.n_files)),
         ("SIGKILL survived", "1, back after %.2f s" % down_s, True),
     ]
     say("\n  Proof")
+    wide = [max(len(claim[i]) for claim in claims) + 2 for i in (0, 1)]
     for what, value, holds in claims:
-        say("    %-32s %-24s %s" % (what, value, "ok" if holds else "WRONG"))
+        say("    %s%s%s" % (what.ljust(wide[0]), value.ljust(wide[1]), "ok" if holds else "WRONG"))
     return [what for what, _, holds in claims if not holds]
 
 
@@ -445,8 +458,10 @@ def run(options, directory):
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # the end is not to be interrupted half-way
-        say("\n  ending everything …")
-        demo.close()
+        try:
+            say("\n  ending everything …")
+        finally:
+            demo.close()
 
 
 def main(argv):

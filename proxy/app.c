@@ -74,10 +74,10 @@ static void on_drained(struct msg *m, void *arg)
 static void *drain_main(void *arg)
 {
     struct app *a = arg;
+    sched_stop(a->sched, a->config->drain_timeout_ms); /* the workers drain meanwhile */
     for (size_t i = 0; i < a->n_workers; i++) {
         worker_join(a->workers[i]);
     }
-    sched_stop(a->sched, a->config->drain_timeout_ms);
     struct msg *m = xcalloc(1, sizeof(*m));
     m->destroy = free_message;
     (void)msgq_send(a->queue, m); /* main waits for it */

@@ -15,6 +15,7 @@ static const char *const fail_code_names[] = {
     "GET_REMOTE_DATA_ERROR",
     "CANNOT_RESUME_ERR",
     "IN_DOUBT",
+    "LABEL_TAKEN",
     "STORE_ERR",
 };
 

@@ -25,6 +25,7 @@ enum fail_code {
     FAIL_GET_REMOTE_DATA, /* GET_REMOTE_DATA_ERROR */
     FAIL_CANNOT_RESUME,   /* CANNOT_RESUME_ERR */
     FAIL_IN_DOUBT,        /* IN_DOUBT: nothing can tell whether a task was loaded */
+    FAIL_LABEL_TAKEN,     /* LABEL_TAKEN: Doris has a label that we never used */
     FAIL_STORE,           /* STORE_ERR: the store refused a write */
 };
 

@@ -14,7 +14,7 @@ struct runner {
     struct msgq *queue;
     pthread_t thread;
     bool is_started;
-    bool is_busy; /* the scheduler's thread only */
+    struct run *run; /* what it has, NULL when idle; the scheduler's thread only */
 };
 
 struct run_pool {
@@ -252,8 +252,8 @@ void run_pool_destroy(struct run_pool *pool)
 
 static void give(struct runner *r, struct run *run)
 {
-    assert(!r->is_busy);
-    r->is_busy = true;
+    assert(r->run == NULL);
+    r->run = run;
     run->runner = r->index;
     (void)msgq_send(r->queue, &run->m); /* open until it is destroyed */
 }
@@ -261,7 +261,7 @@ static void give(struct runner *r, struct run *run)
 static struct runner *idle_runner(struct run_pool *pool)
 {
     for (size_t i = 0; i < pool->n_runners; i++) {
-        if (!pool->runners[i].is_busy) {
+        if (pool->runners[i].run == NULL) {
             return &pool->runners[i];
         }
     }
@@ -274,6 +274,13 @@ void run_pool_submit(struct run_pool *pool, struct run *run)
     pool->n_busy++;
     if (r != NULL) {
         give(r, run);
+        return;
+    }
+    if (run->kind == RUN_ASK || run->kind == RUN_FENCE) {
+        /* Short, and others wait for what it finds out: not behind loads of half an hour. */
+        run->m.next = pool->first != NULL ? &pool->first->m : NULL;
+        pool->last = pool->first != NULL ? pool->last : run;
+        pool->first = run;
         return;
     }
     run->m.next = NULL;
@@ -298,8 +305,8 @@ static struct run *take_waiting(struct run_pool *pool)
 void run_pool_done(struct run_pool *pool, const struct run *run)
 {
     struct runner *r = &pool->runners[run->runner];
-    assert(r->is_busy && pool->n_busy > 0);
-    r->is_busy = false;
+    assert(r->run == run && pool->n_busy > 0);
+    r->run = NULL;
     pool->n_busy--;
     struct run *next = take_waiting(pool);
     if (next != NULL) {
@@ -310,6 +317,16 @@ void run_pool_done(struct run_pool *pool, const struct run *run)
 size_t run_pool_n_busy(const struct run_pool *pool)
 {
     return pool->n_busy;
+}
+
+void run_pool_each_busy(const struct run_pool *pool, void (*each)(struct run *run, void *arg),
+                        void *arg)
+{
+    for (size_t i = 0; i < pool->n_runners; i++) {
+        if (pool->runners[i].run != NULL) {
+            each(pool->runners[i].run, arg);
+        }
+    }
 }
 
 void run_pool_drop_waiting(struct run_pool *pool, void (*drop)(struct run *run, void *arg),

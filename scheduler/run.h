@@ -81,6 +81,9 @@ void run_pool_submit(struct run_pool *pool, struct run *run);
 /* The scheduler calls it for every run that comes back, before anything else. */
 void run_pool_done(struct run_pool *pool, const struct run *run);
 size_t run_pool_n_busy(const struct run_pool *pool); /* under way or waiting */
+/* The runs that threads have; `each` may raise their cancel flags, the rest is the runner's. */
+void run_pool_each_busy(const struct run_pool *pool, void (*each)(struct run *run, void *arg),
+                        void *arg);
 /* Takes back the runs that no thread has begun; `drop` gets each. */
 void run_pool_drop_waiting(struct run_pool *pool, void (*drop)(struct run *run, void *arg),
                            void *arg);

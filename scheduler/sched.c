@@ -117,6 +117,18 @@ void sched_add_job(struct sched *s, struct job *j)
     s->jobs[s->n_jobs++] = j;
 }
 
+bool sched_must_hold(const struct job *j)
+{
+    const struct sched *s = j->sched;
+    for (size_t i = 0; i < s->n_jobs && s->n_recovering > 0; i++) {
+        const struct job *other = s->jobs[i];
+        if (other->step.is_recovering && strcmp(other->rec.target_db, j->rec.target_db) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void sched_remove_job(struct sched *s, struct job *j)
 {
     for (size_t i = 0; i < s->n_jobs; i++) {
@@ -127,9 +139,7 @@ void sched_remove_job(struct sched *s, struct job *j)
         }
     }
     sched_job_destroy(j);
-    if (s->n_recovering == 0) {
-        sched_job_release_held(s);
-    }
+    sched_job_release_held(s);
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
@@ -171,16 +181,27 @@ static void drop_waiting(struct run *run, void *arg)
     run_destroy(run);
 }
 
+/* Nothing is lost by asking, listing or checking again. */
+static void cancel_if_no_load(struct run *run, void *arg)
+{
+    (void)arg;
+    if (run->kind != RUN_LOAD) {
+        cancel_raise(&run->cancel);
+    }
+}
+
+static void cancel_any(struct run *run, void *arg)
+{
+    (void)arg;
+    cancel_raise(&run->cancel);
+}
+
 static void on_drain_over(evutil_socket_t fd, short what, void *arg)
 {
     struct sched *s = arg;
     (void)fd;
     (void)what;
-    for (size_t i = 0; i < s->n_jobs; i++) {
-        if (s->jobs[i]->run != NULL) {
-            cancel_raise(&s->jobs[i]->run->cancel);
-        }
-    }
+    run_pool_each_busy(s->pool, cancel_any, NULL);
 }
 
 static void on_stop(struct sched *s, int64_t drain_ms)
@@ -188,12 +209,7 @@ static void on_stop(struct sched *s, int64_t drain_ms)
     struct timeval tv = {.tv_sec = drain_ms / 1000, .tv_usec = (drain_ms % 1000) * 1000};
     s->is_stopping = true;
     run_pool_drop_waiting(s->pool, drop_waiting, NULL);
-    for (size_t i = 0; i < s->n_jobs; i++) {
-        struct run *run = s->jobs[i]->run;
-        if (run != NULL && run->kind != RUN_LOAD) {
-            cancel_raise(&run->cancel); /* nothing is lost by asking or listing again */
-        }
-    }
+    run_pool_each_busy(s->pool, cancel_if_no_load, NULL);
     (void)event_base_once(s->base, -1, EV_TIMEOUT, on_drain_over, s, &tv); /* else: no bound */
     end_if_drained(s);
 }
@@ -237,9 +253,9 @@ struct job_body *sched_make_body(const struct sched *s, struct job_spec *spec, s
 {
     const struct source_ops *ops = sched_find_source(s, spec->insert.tvf);
     if (ops == NULL) {
-        job_spec_destroy(spec);
         (void)err_say(err, "errCode = 2, detailMessage = Unsupported tvf type:%s",
                       spec->insert.tvf);
+        job_spec_destroy(spec);
         return NULL;
     }
     struct source *source = ops->create(spec, err);

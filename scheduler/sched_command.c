@@ -154,6 +154,10 @@ static bool may_change(const struct job *j, enum sched_op op, struct err *err)
                 err, name,
                 LOG_FMT("Can't update job %s status to the RUNNING status", job_state_name(state)));
         }
+        if (j->step.fail_code == FAIL_LABEL_TAKEN) {
+            return err_say(err, "Job %s cannot be resumed before its task is decided. %s", name,
+                           j->rec.fail_msg);
+        }
         if (j->body == NULL) {
             return err_say(err, "Job %s cannot be resumed: %s. DROP it and create it again", name,
                            j->rec.fail_msg);
@@ -162,26 +166,16 @@ static bool may_change(const struct job *j, enum sched_op op, struct err *err)
     return true;
 }
 
-/*
- * A state that the user asks for is acknowledged only when it is stored: the machine is tried on a
- * copy first, and the copy's state is written before the machine itself moves.
- */
+/* A state that the user asks for is acknowledged only when it is stored. */
 static bool change(struct job *j, enum step_event_kind kind, struct err *err)
 {
-    struct step_event event = {.kind = kind, .now = sched_now()};
-    struct step_job trial = j->step;
-    struct step_out out = step(&trial, &event, &j->sched->options.step);
-    _cleanup_free_ char *msg = sched_job_reason_text(j, out.reason);
-    enum store_result result = sched_job_write(j, &trial, msg, err);
+    enum store_result result = sched_job_change(j, kind, err);
     if (result == STORE_FAIL) {
         return err_prefix(err, "Job %s was not changed: ", j->rec.name);
     }
-    if (result != STORE_OK) {
-        return err_say(err, "Job %s was not changed: another Sluice has taken over the store",
-                       j->rec.name);
-    }
-    sched_job_event(j, &event);
-    return true;
+    return result == STORE_OK ||
+           err_say(err, "Job %s was not changed: another Sluice has taken over the store",
+                   j->rec.name);
 }
 
 static bool drop(struct sched *s, struct job *j, struct err *err)
@@ -205,7 +199,7 @@ static bool resolve(struct job *j, const struct sched_request *r, struct err *er
     if (j->step.phase != PHASE_DOUBT) {
         return err_say(err,
                        "Job %s has no task in doubt: its state is %s. Only a job that is PAUSED "
-                       "with IN_DOUBT has one",
+                       "with IN_DOUBT or LABEL_TAKEN has one",
                        j->rec.name, job_state_name(j->step.state));
     }
     if (j->task.id != r->task_id) {

@@ -126,7 +126,7 @@ static void follow(struct job *j, enum step_reason reason)
     j->rec.n_resumes = j->step.n_resumes;
     if (reason != WHY_NONE) {
         set_text(&j->rec.fail_msg, sched_job_reason_text(j, reason));
-        atomic_fetch_add(&j->sched->counters.in_doubt, j->step.fail_code == FAIL_IN_DOUBT);
+        atomic_fetch_add(&j->sched->counters.in_doubt, j->step.phase == PHASE_DOUBT);
         log_reason(j);
     } else if (j->step.fail_code == FAIL_NONE) {
         set_text(&j->rec.fail_msg, NULL);
@@ -150,8 +150,8 @@ static struct run *begin_run(struct job *j, enum run_kind kind, int64_t timeout_
 
 static void start_plan(struct job *j)
 {
-    if (j->sched->n_recovering > 0) {
-        j->is_held = true; /* new loads push labels that are still needed out of Doris's memory */
+    if (sched_must_hold(j)) {
+        j->is_held = true;
         return;
     }
     struct run *run = begin_run(j, RUN_PLAN, PLAN_TIMEOUT_MS);
@@ -181,9 +181,9 @@ static void start_label_run(struct job *j, enum run_kind kind, int64_t task_id)
 
 void sched_job_release_held(struct sched *s)
 {
-    for (size_t i = 0; i < s->n_jobs && s->n_recovering == 0; i++) {
+    for (size_t i = 0; i < s->n_jobs && !s->is_stopping; i++) {
         struct job *j = s->jobs[i];
-        if (j->is_held) {
+        if (j->is_held && !sched_must_hold(j)) {
             j->is_held = false;
             if (j->step.state == JOB_RUNNING) {
                 start_plan(j);
@@ -329,8 +329,8 @@ static enum store_result store_end(struct job *j, enum task_state state)
     return result;
 }
 
-enum store_result sched_job_write(struct job *j, const struct step_job *wanted, const char *msg,
-                                  struct err *err)
+static enum store_result write_state(struct job *j, const struct step_job *wanted, const char *msg,
+                                     struct err *err)
 {
     const struct sched_options *o = &j->sched->options;
     struct job_update update = {wanted->state, wanted->fail_code, msg, wanted->n_resumes};
@@ -340,7 +340,7 @@ enum store_result sched_job_write(struct job *j, const struct step_job *wanted, 
 static enum store_result store_job(struct job *j)
 {
     struct err err = {0};
-    enum store_result result = sched_job_write(j, &j->step, j->rec.fail_msg, &err);
+    enum store_result result = write_state(j, &j->step, j->rec.fail_msg, &err);
     if (result != STORE_OK && j->step.fail_code != FAIL_STORE) {
         j->last_err = err; /* else the first refusal tells more than that of its own report */
     }
@@ -412,9 +412,7 @@ static void count_recovery(struct job *j, bool was_recovering)
         s->n_recovering--;
         log_info("job.recovered", "job", j->rec.name, "task", LOG_FMT("%" PRId64, j->task.id),
                  "phase", step_phase_name(j->step.phase), NULL);
-        if (s->n_recovering == 0) {
-            sched_job_release_held(s);
-        }
+        sched_job_release_held(s);
     } else if (!was_recovering && j->step.is_recovering) {
         s->n_recovering++;
     }
@@ -438,6 +436,23 @@ void sched_job_event(struct job *j, const struct step_event *event)
     touch(j);
     start_action(j, &out);
     count_recovery(j, was_recovering);
+}
+
+enum store_result sched_job_change(struct job *j, enum step_event_kind kind, struct err *err)
+{
+    struct step_event event = {.kind = kind, .now = sched_now()};
+    struct step_job trial = j->step;
+    struct step_out out = step(&trial, &event, &j->sched->options.step);
+    assert(out.action == ACT_STORE_JOB);
+    _cleanup_free_ char *msg = sched_job_reason_text(j, out.reason);
+    enum store_result result = write_state(j, &trial, msg, err);
+    if (result == STORE_OK) {
+        j->step = trial;
+        follow(j, out.reason);
+        event = stored(result);
+        sched_job_event(j, &event);
+    }
+    return result;
 }
 
 /* --- results ---------------------------------------------------------------------------------- */
@@ -513,12 +528,7 @@ static struct step_event label_event(struct job *j, struct run *run)
     bool is_witness = j->step.phase == PHASE_WITNESS;
     log_info("task.label", "job", j->rec.name, "label", run->label, "state",
              label_state_name(run->label_state), "reason", run->err.msg, NULL);
-    set_text(&j->runtime_msg, NULL);
-    if (run->label_state == LABEL_UNREACHABLE) {
-        set_text(&j->runtime_msg, xasprintf("Waiting for the FE to tell what became of task "
-                                            "%" PRId64 ": %s",
-                                            j->task.id, run->err.msg));
-    }
+    set_text(&j->runtime_msg, sched_job_label_text(j, run));
     if (!is_witness && run->label_report.txn_id != NULL) {
         set_text(&j->task.txn_id, take_ptr(run->label_report.txn_id));
     }

@@ -55,6 +55,11 @@ void sched_arm(struct sched *s, struct job *j, int64_t delay_ms);
 struct job *sched_find_by_name(const struct sched *s, const char *name);
 void sched_add_job(struct sched *s, struct job *j);
 void sched_remove_job(struct sched *s, struct job *j); /* destroys it */
+/*
+ * New loads push labels out of Doris's memory, which is one for each database: those that are still
+ * to be asked for come first. A job that cannot be asked for holds up its own database only.
+ */
+bool sched_must_hold(const struct job *j);
 void sched_submit(struct sched *s, struct run *run);
 const struct source_ops *sched_find_source(const struct sched *s, const char *tvf);
 /* Takes the spec, also on failure (NULL). */
@@ -69,14 +74,17 @@ void sched_job_run_done(struct job *j, struct run *run);
 void sched_job_start(struct job *j);
 /* The task read from the store as unfinished, or a finished one, oldest first. */
 void sched_job_restore_task(struct job *j, const struct task_record *task);
+/* Lets the jobs plan whose database has no recovering job any more. */
 void sched_job_release_held(struct sched *s);
-enum store_result sched_job_write(struct job *j, const struct step_job *wanted, const char *msg,
-                                  struct err *err);
+/* PAUSE or RESUME: the job moves only when its new state is stored. */
+enum store_result sched_job_change(struct job *j, enum step_event_kind kind, struct err *err);
 
 /* sched_show.c */
 struct job_view *sched_job_view(struct job *j); /* a new reference */
 /* The sentence for jobs().ErrorMsg; the caller owns it. */
 char *sched_job_reason_text(const struct job *j, enum step_reason reason);
+/* What a task waits for, after its label was asked; NULL when that told how it ended. */
+char *sched_job_label_text(const struct job *j, const struct run *run);
 
 /* sched_command.c */
 void sched_command(struct sched *s, struct sched_request *r);

@@ -35,14 +35,14 @@ struct job_view *sched_job_view(struct job *j)
     return v;
 }
 
-static char *doubt_text(const struct job *j, const char *what)
+static char *doubt_text(const struct job *j, const char *what, const char *advice)
 {
     return xasprintf("%s Task %" PRId64 ", label %s, range %s. Look into %s.%s whether these rows "
                      "are there, then ALTER JOB %s RESOLVE TASK %" PRId64
-                     " AS COMMITTED|ABORTED and RESUME JOB; RESUME JOB alone asks Doris again",
+                     " AS COMMITTED|ABORTED and RESUME JOB%s",
                      what, j->task.id, j->task.label,
                      j->task.running_offset != NULL ? j->task.running_offset : j->task.range,
-                     j->rec.target_db, j->rec.target_table, j->rec.name, j->task.id);
+                     j->rec.target_db, j->rec.target_table, j->rec.name, j->task.id, advice);
 }
 
 char *sched_job_reason_text(const struct job *j, enum step_reason reason)
@@ -58,16 +58,41 @@ char *sched_job_reason_text(const struct job *j, enum step_reason reason)
         return xasprintf("Auto resume failed after %" PRId64 " attempts. Last error: %s",
                          j->step.n_resumes, j->last_err.msg);
     case WHY_LABEL_TAKEN:
-        return doubt_text(j, "Doris knows the label of a task that was never sent: the store may "
-                             "come from an older backup, or somebody else uses its labels.");
+        return doubt_text(j,
+                          "Doris knows the label of a task that was never sent: the store may come "
+                          "from an older backup, or somebody else uses its labels.",
+                          "");
     case WHY_LABEL_FORGOTTEN:
-        return doubt_text(j, "A load was interrupted and Doris does not know its label: it was "
-                             "never loaded, or loaded and forgotten since.");
+        return doubt_text(j,
+                          "A load was interrupted and Doris does not know its label: it was never "
+                          "loaded, or loaded and forgotten since.",
+                          "; RESUME JOB alone asks Doris again");
     case WHY_STORE: return xasprintf("The store refused a write: %s", j->last_err.msg);
     case WHY_STALE:
         return xstrdup("Another Sluice has taken over this store; this one stopped the job. "
                        "Stop one of the two");
     case WHY_RESOLVED: return xstrdup("The task in doubt was resolved; RESUME JOB goes on");
+    }
+    return NULL;
+}
+
+char *sched_job_label_text(const struct job *j, const struct run *run)
+{
+    switch (run->label_state) {
+    case LABEL_UNREACHABLE:
+        return xasprintf("Waiting for the FE to tell what became of task %" PRId64 ": %s",
+                         j->task.id, run->err.msg);
+    case LABEL_COMMITTED:
+        return xasprintf("Waiting for Doris to publish task %" PRId64 ", label %s is COMMITTED",
+                         j->task.id, run->label);
+    case LABEL_PREPARE:
+    case LABEL_PRECOMMITTED:
+        return xasprintf("Waiting for an interrupted statement of task %" PRId64 ", label %s is "
+                         "%s; with doris.http set Sluice can abort it",
+                         j->task.id, run->label, label_state_name(run->label_state));
+    case LABEL_UNKNOWN:
+    case LABEL_VISIBLE:
+    case LABEL_ABORTED: break;
     }
     return NULL;
 }

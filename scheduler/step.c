@@ -115,7 +115,9 @@ static enum step_reason pause(struct step_job *job, enum fail_code code, enum st
     if (!is_active(job)) {
         return WHY_NONE; /* paused already: the first reason stays */
     }
-    if (step_is_resumable(code) && job->n_resumes >= config->max_resumes) {
+    /* A store that refuses writes is no failure of the job: it costs no part of the budget. */
+    bool has_cost = step_is_resumable(code) && code != FAIL_STORE;
+    if (has_cost && job->n_resumes >= config->max_resumes) {
         code = FAIL_CANNOT_RESUME;
         reason = WHY_BUDGET_SPENT;
     }
@@ -147,6 +149,8 @@ static void close_task(struct step_job *job)
     job->unowned_ms = 0;
     job->is_canceled = false;
     job->is_data_error = false;
+    job->is_committed = false;
+    job->is_loaded = false;
     job->is_recovering = false;
 }
 
@@ -159,22 +163,27 @@ static struct step_out plan(struct step_job *job)
 
 static struct step_out load(struct step_job *job)
 {
+    move(job, JOB_RUNNING);
     job->phase = PHASE_LOADING;
     job->n_tries++;
     job->unowned_ms = 0;
     return act(ACT_LOAD);
 }
 
-static struct step_out ask(struct step_job *job)
-{
-    job->phase = PHASE_ASKING;
-    return act(ACT_ASK);
-}
-
 static struct step_out commit(struct step_job *job)
 {
+    job->is_loaded = true;
     job->phase = PHASE_COMMIT;
     return act(ACT_STORE_COMMIT);
+}
+
+static struct step_out ask(struct step_job *job)
+{
+    if (job->is_loaded) {
+        return commit(job); /* told before, and the label may be forgotten since */
+    }
+    job->phase = PHASE_ASKING;
+    return act(ACT_ASK);
 }
 
 /* A job with an open task takes that up again; one without plans. */
@@ -230,14 +239,15 @@ static struct step_out not_loaded(struct step_job *job, const struct step_config
 static struct step_out doubt(struct step_job *job, enum step_reason reason,
                              const struct step_config *config)
 {
+    enum fail_code code = reason == WHY_LABEL_TAKEN ? FAIL_LABEL_TAKEN : FAIL_IN_DOUBT;
     job->phase = PHASE_DOUBT;
     job->is_recovering = false;
     if (job->state == JOB_PAUSED) {
         /* Stronger than any other reason, MANUAL included: RESUME has to find it. */
-        job->fail_code = FAIL_IN_DOUBT;
+        job->fail_code = code;
         return (struct step_out){.action = ACT_STORE_JOB, .reason = reason};
     }
-    return pause_and_store(job, FAIL_IN_DOUBT, reason, config);
+    return pause_and_store(job, code, reason, config);
 }
 
 static struct step_out on_start(struct step_job *job, struct step_time now,
@@ -248,19 +258,34 @@ static struct step_out on_start(struct step_job *job, struct step_time now,
     }
     if (job->task_id != 0) {
         /* An earlier life may have sent it any number of times, a moment ago. */
-        job->is_recovering = true;
         job->n_sent = 2;
         job->lost_ms = now.mono_ms;
+        if (job->fail_code == FAIL_IN_DOUBT || job->fail_code == FAIL_LABEL_TAKEN) {
+            /* Nothing new is known, and a label that was not ours must not look like success. */
+            job->phase = PHASE_DOUBT;
+            return act(ACT_NONE);
+        }
+        job->is_recovering = true;
         return ask(job);
     }
     return job->state == JOB_PENDING ? arm(0) : arm_resume(job, config);
 }
 
-/* Sending again is safe as long as a straggler that was loaded since cannot be forgotten yet. */
+/* Sending again is safe as long as a straggler, if any, that was loaded since is remembered yet. */
 static bool is_proof_fresh(const struct step_job *job, struct step_time now,
                            const struct step_config *config)
 {
-    return job->n_sent == 0 || now.mono_ms - job->proof_ms < config->label_window_ms;
+    return job->lost_ms == 0 || now.mono_ms - job->proof_ms < config->label_window_ms;
+}
+
+static struct step_out on_retry(struct step_job *job, struct step_time now,
+                                const struct step_config *config)
+{
+    if (is_active(job)) {
+        return is_proof_fresh(job, now, config) ? load(job) : ask(job);
+    }
+    /* Paused meanwhile. Without a straggler the proof cannot have aged. */
+    return job->lost_ms == 0 ? not_loaded(job, config) : ask(job);
 }
 
 static struct step_out on_timer(struct step_job *job, struct step_time now,
@@ -270,15 +295,15 @@ static struct step_out on_timer(struct step_job *job, struct step_time now,
         return ask(job);
     }
     if (job->phase == PHASE_RETRY) {
-        return is_active(job) && is_proof_fresh(job, now, config) ? load(job) : ask(job);
+        return on_retry(job, now, config);
     }
     if (job->phase != PHASE_IDLE) {
         return act(ACT_NONE);
     }
     if (job->state == JOB_PAUSED && step_is_resumable(job->fail_code)) {
         move(job, JOB_PENDING);
-        /* A store that refuses writes is no failure of the job: it costs no part of the budget. */
         job->n_resumes += job->fail_code != FAIL_STORE;
+        job->n_tries = 0; /* or an open task would fail again without having been tried */
         job->fail_code = FAIL_NONE;
         return act(ACT_STORE_JOB);
     }
@@ -320,25 +345,21 @@ static struct step_out on_loaded(struct step_job *job, const struct step_event *
                                  const struct step_config *config)
 {
     assert(job->phase == PHASE_LOADING);
-    bool was_sent_before = job->n_sent > 0;
     enum load_result result = event->u.load.result;
     job->is_data_error = event->u.load.is_data_error;
-    job->n_sent += result != LOAD_NOT_SENT;
+    job->n_sent += result != LOAD_NOT_SENT && result != LOAD_LABEL_USED;
+    job->is_committed |= result == LOAD_COMMITTED;
     job->is_refused = result == LOAD_REFUSED;
     switch (result) {
     case LOAD_VISIBLE:
     case LOAD_EMPTY: return commit(job);
     case LOAD_COMMITTED: job->n_waits = 0; return wait_in(job, PHASE_WAITING);
-    case LOAD_LABEL_USED:
-        if (!was_sent_before) {
-            return doubt(job, WHY_LABEL_TAKEN, config);
-        }
-        return ask(job);
+    case LOAD_LABEL_USED: return job->n_sent > 0 ? ask(job) : doubt(job, WHY_LABEL_TAKEN, config);
     case LOAD_REFUSED: return ask(job);
     case LOAD_LOST: job->lost_ms = event->now.mono_ms; return ask(job);
     case LOAD_NOT_SENT:
         /* An outage, no failure of the task: nothing was tried. */
-        job->n_tries--;
+        job->n_tries -= job->n_tries > 0; /* RESUME may have set it back meanwhile */
         return is_active(job) ? wait_in(job, PHASE_RETRY) : not_loaded(job, config);
     }
     return act(ACT_NONE);
@@ -377,6 +398,12 @@ static struct step_out decide_by_age(struct step_job *job, struct step_time now,
 static struct step_out on_unknown(struct step_job *job, struct step_time now,
                                   const struct step_config *config)
 {
+    if (job->is_committed) {
+        return doubt(job, WHY_LABEL_FORGOTTEN, config);
+    }
+    if (job->n_sent == 0) {
+        return not_loaded(job, config);
+    }
     if (job->is_refused && is_young(job, now, config)) {
         return not_loaded(job, config);
     }
@@ -393,7 +420,11 @@ static struct step_out on_label(struct step_job *job, enum label_state label, st
     assert(job->phase == PHASE_ASKING);
     if (label != LABEL_UNREACHABLE && label != LABEL_UNKNOWN) {
         job->is_recovering = false; /* remembered; its end, if it is to come, starts the window */
+        if (job->n_sent == 0 && label != LABEL_ABORTED) {
+            return doubt(job, WHY_LABEL_TAKEN, config);
+        }
     }
+    job->is_committed |= label == LABEL_COMMITTED;
     switch (label) {
     case LABEL_VISIBLE: return commit(job);
     case LABEL_COMMITTED:
@@ -432,8 +463,11 @@ static struct step_out on_witness(struct step_job *job, enum label_state label,
 static struct step_out on_stale(struct step_job *job, const struct step_config *config)
 {
     (void)pause(job, FAIL_STORE, WHY_STALE, config); /* not stored: the store is not ours */
-    job->fail_code = FAIL_CANNOT_RESUME;
     job->phase = PHASE_IDLE;
+    if (job->state != JOB_PAUSED) {
+        return act(ACT_NONE); /* FINISHED: nothing is left to be done */
+    }
+    job->fail_code = FAIL_CANNOT_RESUME;
     return (struct step_out){.action = ACT_NONE, .reason = WHY_STALE};
 }
 
@@ -508,6 +542,7 @@ static struct step_out on_resume(struct step_job *job)
     job->n_resumes = 0;
     job->n_tries = 0;
     job->is_canceled = false;
+    job->is_data_error = false; /* the user may have mended the rows, or the table */
     if (job->phase == PHASE_DOUBT) {
         job->phase = PHASE_IDLE; /* asks once more: the evidence may be there now */
     }

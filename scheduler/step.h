@@ -29,7 +29,8 @@
  *     label of the job's last success (the witness), which finished earlier and so is forgotten
  *     earlier, is still remembered; or the last moment at which the task was surely not loaded is
  *     younger than the configured label window, and the FE has refused the statement, or there is
- *     no witness, or it ended hours ago. Otherwise: PAUSED, IN_DOUBT;
+ *     no witness, or it ended hours ago. Otherwise: PAUSED, IN_DOUBT. What was COMMITTED once is
+ *     never "not loaded", and a label that exists although nothing was sent is never "loaded";
  *   - a statement whose answer was lost may not even have begun its transaction yet (a straggler).
  *     Doris remembers a label for longer than it takes a lost statement to begin; this is assumed.
  *     Until it must be dead, "not loaded" allows sending the same label and range again (one of the
@@ -82,8 +83,8 @@ struct step_job {
     int64_t intent_ms;  /* shell: wall clock of the INTENT */
     bool has_witness;   /* shell: the job's last success has a label that Doris recorded */
     int64_t witness_ms; /* shell: wall clock of that success */
-    int64_t n_sent;     /* statements that may have left us, in this life or an earlier one */
-    int64_t n_tries;    /* loads of the task since the last RESUME or restart */
+    int64_t n_sent;     /* statements Doris may have begun; 0 = none for certain, in any life */
+    int64_t n_tries;    /* loads of the task since the job was resumed or restarted last */
     int64_t n_waits;    /* consecutive WAITING or RETRY, for the delay */
     int64_t lost_ms;    /* monotonic, of the last lost answer, 0 = none outstanding */
     int64_t ask_ms;     /* monotonic, of the last ACT_ASK: what it finds out is at least so new */
@@ -91,6 +92,8 @@ struct step_job {
     int64_t unowned_ms; /* monotonic: PREPARE seen first with no statement of ours, 0 = not */
     bool is_canceled;   /* by PAUSE: close it as CANCELED when that is safe */
     bool is_data_error; /* the last load was refused for its rows */
+    bool is_committed;  /* Doris said COMMITTED: whatever it forgets, never to be sent again */
+    bool is_loaded;     /* Doris said VISIBLE, or proved the range empty: the store is behind */
     bool is_refused;    /* the last statement was answered with an error */
     bool is_recovering; /* open task of an earlier life whose label was not asked yet */
 };

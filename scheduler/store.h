@@ -81,7 +81,7 @@ struct store_ops {
     /*
      * The only call that moves an offset: task -> SUCCESS (stat, finish_ms, txn_id of `task`), job
      * offset := task->offset_after, committed_task_id := task->id, counters and statistics added,
-     * n_resumes and failure cleared. Prunes old tasks.
+     * n_resumes cleared, and the failure unless the job is PAUSED. Prunes old tasks.
      */
     enum store_result (*task_commit)(struct store *st, const struct task_record *task,
                                      int64_t expected_committed, struct err *err);

@@ -50,7 +50,7 @@ static const char version_1[] =
     "CHECK (state IN ('PENDING', 'RUNNING', 'PAUSED', 'STOPPED', 'FINISHED')), "
     "fail_code TEXT NOT NULL "
     "CHECK (fail_code IN ('', 'INTERNAL_ERR', 'MANUAL_PAUSE_ERR', 'TOO_MANY_FAILURE_ROWS_ERR', "
-    "'GET_REMOTE_DATA_ERROR', 'CANNOT_RESUME_ERR', 'IN_DOUBT', 'STORE_ERR')), "
+    "'GET_REMOTE_DATA_ERROR', 'CANNOT_RESUME_ERR', 'IN_DOUBT', 'LABEL_TAKEN', 'STORE_ERR')), "
     "fail_msg TEXT, "
     "\"offset\" TEXT, "
     "last_success_ms INTEGER NOT NULL, " COUNTER("n_resumes") COUNTER("last_task_id")

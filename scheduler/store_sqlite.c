@@ -65,7 +65,10 @@ static const char *const queries[N_QUERIES] = {
         "WHERE job_id = ?1 AND id = ?2 AND offset_after = ?3 AND " UNFINISHED,
     [Q_JOB_COMMIT] =
         "UPDATE jobs SET \"offset\" = ?3, committed_task_id = ?2, n_succeeded = n_succeeded + 1, "
-        "last_success_ms = ?4, n_resumes = 0, fail_code = '', fail_msg = NULL, "
+        "last_success_ms = ?4, n_resumes = 0, "
+        /* A job that was paused meanwhile stays so, and keeps the reason. */
+        "fail_code = CASE state WHEN 'PAUSED' THEN fail_code ELSE '' END, "
+        "fail_msg = CASE state WHEN 'PAUSED' THEN fail_msg END, "
         "scanned_rows = scanned_rows + ?5, load_bytes = load_bytes + ?6, "
         "file_number = file_number + ?7, file_size = file_size + ?8, "
         "filtered_rows = filtered_rows + ?9 "

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 
+import pymysql
 import pytest
 
 import procs
@@ -186,3 +187,25 @@ def test_forgotten_label_is_never_guessed(rig):
     made.bucket.put_rows("in/b.csv", 10)
     made.check_exactly_once()
     procs.wait_until(lambda: made.job()["SucceedTaskCount"] == "2", 30, "two tasks")
+
+
+def test_label_that_was_never_ours(rig):
+    """
+    Doris has the label of a task that was not sent yet, as after a store from an older backup: neither
+    loaded nor skipped before the user has looked.
+    """
+    made = rig()
+    made.execute("CREATE TABLE demo.other (id INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id)")
+    made.create_job(properties=JOB)
+    label = "%s_1" % made.job()["Id"]
+    made.fe.rows("INSERT INTO demo.other WITH LABEL `%s` VALUES (1)" % label)
+    made.bucket.put_rows("in/a.csv", 10)
+    assert '"code":"LABEL_TAKEN"' in made.wait_state("PAUSED")["ErrorMsg"]
+    made.sluice.restart()
+    with pytest.raises(pymysql.err.MySQLError, match="cannot be resumed before its task is decided"):
+        made.execute("RESUME JOB WHERE jobName = 'j'")
+    assert made.ids() == [] and made.offset() == {}
+    made.execute("ALTER JOB j RESOLVE TASK 1 AS ABORTED")
+    made.execute("RESUME JOB WHERE jobName = 'j'")
+    made.check_exactly_once()
+    assert [task["Status"] for task in made.tasks()] == ["FAILED", "SUCCESS"]

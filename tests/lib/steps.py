@@ -4,7 +4,6 @@ import dataclasses
 import os
 import pathlib
 import re
-import shutil
 import sys
 import typing
 
@@ -164,6 +163,11 @@ def _pytest(paths, sluice_build="build", marker=None, quick_marker=None, env=Non
     return step
 
 
+def quickstart(ctx):
+    """What README.md tells a new user to run first."""
+    return _check(ctx, [ROOT / "deploy" / "quickstart", "--once"], timeout_s=300)
+
+
 def _bed_paths():
     """Tests of the test bed itself, wherever its parts keep them."""
     found = [p for p in (ROOT / "tests").rglob("test_*.py")
@@ -202,6 +206,7 @@ def all_steps():
         Step("bed", "the test bed's own tests", _pytest(_bed_paths)),
         Step("integration", "the real binary, end to end",
              _pytest(_integration_paths, quick_marker="quick"), ("build",), True),
+        Step("quickstart", "deploy/quickstart --once", quickstart, ("build",)),
         Step("e2e-asan", "crash and end-to-end tests, ASan and UBSan",
              _pytest(_integration_paths, "build-asan", "sanitize", env=env, prefix=prefix),
              ("build-asan",)),
@@ -209,9 +214,3 @@ def all_steps():
              _pytest(_integration_paths, "build-tsan", "sanitize", env=env, prefix=prefix),
              ("build-tsan",)),
     ]
-
-
-def missing_tools():
-    tools = ("gcc", "meson", "ninja", "clang-14", "clang-format-14", "clang-tidy-14", "cppcheck",
-             "valgrind")
-    return [tool for tool in tools if shutil.which(tool, path=os.environ.get("PATH")) is None]

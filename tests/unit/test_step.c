@@ -170,7 +170,7 @@ static void test_fresh_label_that_exists_is_in_doubt(void **state)
     struct step_out out = loaded(&job, LOAD_LABEL_USED, NOW);
     assert_int_equal(out.reason, WHY_LABEL_TAKEN);
     assert_int_equal(out.action, ACT_STORE_JOB);
-    assert_int_equal(job.fail_code, FAIL_IN_DOUBT);
+    assert_int_equal(job.fail_code, FAIL_LABEL_TAKEN);
     assert_int_equal(stored(&job).action, ACT_NONE);
 }
 
@@ -333,8 +333,9 @@ static void test_store_failure_pauses_and_comes_back(void **state)
     assert_int_equal(job.task_id, 1); /* visible, but its offset is not durable: still open */
     assert_int_equal(at(&job, EV_TIMER, NOW).action, ACT_STORE_JOB);
     assert_int_equal(job.n_resumes, 0); /* costs no part of the budget */
-    assert_int_equal(stored(&job).action, ACT_ASK);
-    assert_int_equal(label(&job, LABEL_VISIBLE, NOW).action, ACT_STORE_COMMIT);
+    /* The label is not asked: Doris has said VISIBLE, and may have forgotten it since. */
+    assert_int_equal(stored(&job).action, ACT_STORE_COMMIT);
+    assert_int_equal(stored(&job).action, ACT_PLAN);
 }
 
 static void test_intent_that_was_not_stored_is_not_sent(void **state)
@@ -388,6 +389,113 @@ static void test_end_of_source(void **state)
     assert_int_equal(job.state, JOB_FINISHED);
     assert_int_equal(stored(&job).action, ACT_NONE);
     assert_false(step_may_move(JOB_FINISHED, JOB_PENDING));
+}
+
+static void test_committed_and_forgotten_is_in_doubt(void **state)
+{
+    struct step_job job = loading_job();
+    (void)loaded(&job, LOAD_COMMITTED, NOW);
+    (void)at(&job, EV_TIMER, NOW + 50);
+    assert_int_equal(label(&job, LABEL_UNKNOWN, NOW + 60).reason, WHY_LABEL_FORGOTTEN);
+    assert_int_equal(job.phase, PHASE_DOUBT);
+}
+
+static void test_label_that_is_not_ours_is_never_success(void **state)
+{
+    struct step_job job = loading_job();
+    (void)loaded(&job, LOAD_LABEL_USED, NOW);
+    (void)stored(&job);
+    assert_int_equal(at(&job, EV_RESUME, NOW).action, ACT_STORE_JOB);
+    assert_int_equal(stored(&job).action, ACT_ASK);
+    assert_int_equal(label(&job, LABEL_VISIBLE, NOW).reason, WHY_LABEL_TAKEN);
+    (void)stored(&job);
+    /* Nor after a restart, which has forgotten that nothing was sent. */
+    assert_int_equal(at(&job, EV_START, NOW).action, ACT_NONE);
+    assert_int_equal(job.phase, PHASE_DOUBT);
+    assert_false(job.is_recovering);
+}
+
+static void test_label_that_was_not_ours_and_is_gone(void **state)
+{
+    struct step_job job = loading_job();
+    (void)loaded(&job, LOAD_LABEL_USED, NOW);
+    (void)stored(&job);
+    (void)at(&job, EV_RESUME, NOW);
+    (void)stored(&job);
+    assert_int_equal(label(&job, LABEL_UNKNOWN, NOW + 3600 * 1000).action, ACT_LOAD);
+}
+
+static void test_resume_tries_an_open_task_again(void **state)
+{
+    struct step_job job = loading_job();
+    assert_int_equal(loaded(&job, LOAD_LOST, NOW).action, ACT_ASK);
+    for (int i = 1; i < 4; i++) {
+        assert_int_equal(label(&job, LABEL_UNKNOWN, NOW).action, ACT_ARM);
+        assert_int_equal(at(&job, EV_TIMER, NOW).action, ACT_LOAD);
+        assert_int_equal(loaded(&job, LOAD_REFUSED, NOW).action, ACT_ASK);
+    }
+    assert_int_equal(label(&job, LABEL_UNKNOWN, NOW).action, ACT_STORE_JOB);
+    assert_int_equal(stored(&job).action, ACT_ARM);
+    assert_int_equal(job.task_id, 1); /* the lost one may still come */
+    assert_int_equal(at(&job, EV_TIMER, NOW).action, ACT_STORE_JOB);
+    assert_int_equal(stored(&job).action, ACT_ASK);
+    assert_int_equal(label(&job, LABEL_UNKNOWN, NOW).action, ACT_LOAD);
+}
+
+static void test_resume_forgets_bad_rows(void **state)
+{
+    struct step_job job = loading_job();
+    struct step_event bad = {
+        .kind = EV_LOADED, .now = {NOW, NOW}, .u.load = {LOAD_REFUSED, .is_data_error = true}};
+    (void)loaded(&job, LOAD_LOST, NOW);
+    (void)label(&job, LABEL_UNKNOWN, NOW);
+    (void)at(&job, EV_TIMER, NOW);
+    assert_int_equal(do_step(&job, bad).action, ACT_ASK);
+    assert_int_equal(label(&job, LABEL_UNKNOWN, NOW).action, ACT_STORE_JOB);
+    assert_int_equal(job.fail_code, FAIL_TOO_MANY_ROWS);
+    (void)stored(&job);
+    (void)at(&job, EV_RESUME, NOW);
+    assert_int_equal(stored(&job).action, ACT_ASK);
+    assert_int_equal(label(&job, LABEL_UNKNOWN, NOW).action, ACT_LOAD);
+}
+
+/* With no lost statement about, what was proved once stays true through any outage. */
+static void test_long_outage_after_a_refusal(void **state)
+{
+    struct step_job job = loading_job();
+    (void)loaded(&job, LOAD_REFUSED, NOW);
+    assert_int_equal(label(&job, LABEL_UNKNOWN, NOW).action, ACT_ARM);
+    for (int64_t t = NOW; t < NOW + 3600 * 1000; t += 5000) {
+        assert_int_equal(at(&job, EV_TIMER, t).action, ACT_LOAD);
+        assert_int_equal(loaded(&job, LOAD_NOT_SENT, t).action, ACT_ARM);
+    }
+    /* Paused, the task may be closed although nobody remembers its label. */
+    (void)at(&job, EV_PAUSE, NOW + 3600 * 1000);
+    (void)stored(&job);
+    (void)at(&job, EV_TIMER, NOW + 3600 * 1000);
+    assert_int_equal(job.phase, PHASE_END);
+}
+
+static void test_store_failure_costs_no_budget(void **state)
+{
+    struct step_job job = new_job();
+    job.n_resumes = config.max_resumes;
+    (void)at(&job, EV_START, NOW);
+    (void)at(&job, EV_TIMER, NOW);
+    (void)planned(&job, PLAN_RANGE);
+    assert_int_equal(store_failed(&job).reason, WHY_STORE);
+    assert_int_equal(job.fail_code, FAIL_STORE);
+}
+
+static void test_finished_job_survives_a_stale_write(void **state)
+{
+    struct step_job job = new_job();
+    (void)at(&job, EV_START, NOW);
+    (void)at(&job, EV_TIMER, NOW);
+    assert_int_equal(planned(&job, PLAN_END).action, ACT_STORE_JOB);
+    struct step_event stale = {.kind = EV_STORED, .u.stored = STORED_STALE};
+    assert_int_equal(do_step(&job, stale).action, ACT_NONE);
+    assert_int_equal(job.state, JOB_FINISHED);
 }
 
 /* What may happen next, given what the shell was told to do. */
@@ -472,6 +580,14 @@ int main(void)
         cmocka_unit_test(test_stale_stops_for_good),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_end_of_source),
+        cmocka_unit_test(test_committed_and_forgotten_is_in_doubt),
+        cmocka_unit_test(test_label_that_is_not_ours_is_never_success),
+        cmocka_unit_test(test_label_that_was_not_ours_and_is_gone),
+        cmocka_unit_test(test_resume_tries_an_open_task_again),
+        cmocka_unit_test(test_resume_forgets_bad_rows),
+        cmocka_unit_test(test_long_outage_after_a_refusal),
+        cmocka_unit_test(test_store_failure_costs_no_budget),
+        cmocka_unit_test(test_finished_job_survives_a_stale_write),
         cmocka_unit_test(test_random_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
