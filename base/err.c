@@ -16,7 +16,8 @@ static void cut_at_character(char *text, size_t n)
     text[n] = '\0';
 }
 
-static void set_text(struct err *err, const char *format, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+set_text(struct err *err, const char *format, va_list args)
 {
     int n = vsnprintf(err->msg, sizeof(err->msg), format, args);
     if (n < 0) {
