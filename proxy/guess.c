@@ -63,13 +63,31 @@ static bool has_word(struct span text, const char *needle, size_t rare)
     return false;
 }
 
+/* 'j' and 'k' are rare letters: memchr() runs through the rest at many bytes a cycle. */
+static bool has_our_word(struct span text)
+{
+    return has_word(text, "job", 0) || has_word(text, "task", 3);
+}
+
+static struct span skip_blanks(struct span text)
+{
+    while (text.n > 0 && (is_blank(*text.p) || *text.p == ';')) {
+        text.p++;
+        text.n--;
+    }
+    return text;
+}
+
+bool guess_is_script(struct span text)
+{
+    const char *end = text.p + text.n;
+    const char *mark = text.n > 0 ? memchr(text.p, ';', text.n) : NULL;
+    return mark != NULL && has_our_word(skip_blanks(span_between(mark, end)));
+}
+
 enum guess guess_is_local(struct span text, bool is_whole)
 {
-    struct span rest = text;
-    while (rest.n > 0 && (is_blank(*rest.p) || *rest.p == ';')) {
-        rest.p++;
-        rest.n--;
-    }
+    struct span rest = skip_blanks(text);
     if (rest.n == 0) {
         return is_whole ? GUESS_NO : GUESS_MORE;
     }
@@ -80,8 +98,7 @@ enum guess guess_is_local(struct span text, bool is_whole)
     if (first != GUESS_YES) {
         return first;
     }
-    /* 'j' and 'k' are rare letters: memchr() runs through the rest at many bytes a cycle. */
-    if (has_word(rest, "job", 0) || has_word(rest, "task", 3)) {
+    if (has_our_word(rest)) {
         return GUESS_YES;
     }
     return is_whole ? GUESS_NO : GUESS_MORE;

@@ -5,6 +5,9 @@
  * A text is a candidate when its first word may begin one of ours, or it begins with a comment or
  * a parenthesis, and "job" or "task" stands anywhere in it: every statement of ours has one of the
  * two, and few others do, so that ordinary SELECTs are never held back. Errs towards YES.
+ *
+ * A statement of ours may also follow a foreign one: USE shop; CREATE JOB ... Only texts of up to
+ * GUESS_SCRIPT_MAX_SIZE bytes are looked at for that, so that a bulk INSERT streams through.
  */
 #ifndef PROXY_GUESS_H
 #define PROXY_GUESS_H
@@ -12,6 +15,8 @@
 #include <stdbool.h>
 
 #include "base/span.h"
+
+enum { GUESS_SCRIPT_MAX_SIZE = 64 << 10 };
 
 enum guess {
     GUESS_NO,
@@ -21,5 +26,7 @@ enum guess {
 
 /* `text` is the whole statement, or the first part of it when is_whole is false. */
 enum guess guess_is_local(struct span text, bool is_whole);
+/* May one of ours stand behind the first ';' of a whole text? */
+bool guess_is_script(struct span text);
 
 #endif

@@ -62,6 +62,9 @@ static enum fate decide_statement(const struct session *s, struct span rest, uin
     if (guess == GUESS_YES) {
         guess = guess_is_local(text, is_whole);
     }
+    if (guess == GUESS_NO && length <= GUESS_SCRIPT_MAX_SIZE) {
+        guess = !is_whole ? GUESS_MORE : guess_is_script(text) ? GUESS_YES : GUESS_NO;
+    }
     if (guess == GUESS_NO) {
         return FATE_PASS;
     }

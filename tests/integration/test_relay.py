@@ -25,6 +25,8 @@ ODD_COMMANDS = [
     wire.query("-- job\nSELECT 1"), wire.query("/* task */"), wire.query("CREATE JOB x"),
     wire.packet(0, b"\x16SELECT ?"), wire.packet(0, b"\x18\1\0\0\0\0\0abc"),
     wire.packet(0, b"\x19\1\0\0\0"), wire.query(b"INSERT " + b"x" * 0xffffff), wire.query("SELECT 2"),
+    wire.query("SET @a = 1; PAUSE JOB x"), wire.query(b"INSERT INTO t VALUES ('; task " +
+                                                      b"x" * 70000 + b"')"),
 ]
 
 

@@ -85,12 +85,40 @@ static void test_foreign_texts_stream_early(void **state)
     assert_int_equal(guess_is_local(SPAN_LIT(""), false), GUESS_MORE);
 }
 
+static void test_scripts(void **state)
+{
+    static const struct {
+        const char *text;
+        bool wanted;
+    } cases[] = {
+        {"USE shop; CREATE JOB j ON STREAMING DO INSERT INTO t SELECT 1", true},
+        {"set @a = 1;drop job where jobName = 'j';set @b = 2", true},
+        {"insert into t values (1);\n select * from tasks('type'='insert')", true},
+        {"INSERT INTO t VALUES ('a; job')", true}, /* the parser knows better */
+        {"USE job", false},
+        {"USE job;", false},
+        {"USE job; ;\n", false},
+        {"INSERT INTO jobs VALUES (1); COMMIT", false},
+        {"USE shop; SELECT 1", false},
+        {";", false},
+        {"", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (guess_is_script(span_of(cases[i].text)) != cases[i].wanted) {
+            fail_msg("%s", cases[i].text);
+        }
+    }
+    assert_false(guess_is_script((struct span){0}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_texts),
         cmocka_unit_test(test_every_part_agrees),
         cmocka_unit_test(test_foreign_texts_stream_early),
+        cmocka_unit_test(test_scripts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
