@@ -44,9 +44,10 @@ TODO = re.compile(r"\b(TODO|FIXME)\b(?![^\n]*#\d)")
 FOREIGN = [
     (re.compile(r"(?<![\w.])/(?:wor[k]/|roo[t]/|home/[a-z]+/|tmp/b[-]|tmp/brie[f])"),
      "a path of one machine"),
-    (re.compile(r"\b(?:pypi\.org|files\.pythonhosted\.org|registry\.npmjs\.org|"
-                r"proxy\.golang\.org|static\.crates\.io|index\.crates\.io|deb\.debian\.org|"
-                r"repo1?\.maven\.apache\.org)"), "the host of a package registry"),
+    (re.compile(r"\b(?:%s)" % "|".join(name + "[.]" + domain for name, domain in (
+        ("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "(?:org|com)"), ("golan" + "g", "org"),
+        ("crates", "io"), ("debian", "org"), ("maven[.]apache", "org"), ("maven", "org")))),
+     "the host of a package registry"),
     (re.compile(r"-----BEGI[N] (?:[A-Z]+ )?PRIVATE KEY"), "a private key"),
 ]
 
