@@ -80,9 +80,8 @@ static struct span skip_blanks(struct span text)
 
 bool guess_is_script(struct span text)
 {
-    const char *end = text.p + text.n;
     const char *mark = text.n > 0 ? memchr(text.p, ';', text.n) : NULL;
-    return mark != NULL && has_our_word(skip_blanks(span_between(mark, end)));
+    return mark != NULL && has_our_word(skip_blanks(span_between(mark, text.p + text.n)));
 }
 
 enum guess guess_is_local(struct span text, bool is_whole)
