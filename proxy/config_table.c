@@ -41,8 +41,9 @@ const struct config_key config_table_keys[] = {
      .max = 3600000},
 
     {"doris", "http",
-     "HTTP address (http_port) of an FE, asked for its configuration and for what became of loads. "
-     "Empty: do without.",
+     "HTTP address (http_port) of an FE. It ends transactions that a dead FE left behind, and "
+     "tells "
+     "what became of a load when SQL does not. Empty: do without.",
      "", CONFIG_ADDRESS, .is_optional = true, .offset = AT(config.http), .min = 1, .max = 65535},
     {"doris", "user",
      "User under which the tasks of streaming jobs load. It needs LOAD on their target tables.",
@@ -79,8 +80,9 @@ const struct config_key config_table_keys[] = {
      CONFIG_DURATION, .unit_ms = S, .offset = AT(config.task_timeout_s), .min = 1, .max = 86400},
     {"scheduler", "label_window",
      "How long Doris surely remembers the label of a load. Set it no larger than the FE's "
-     "label_keep_max_second and streaming_label_keep_max_second; a large value where Doris forgets "
-     "earlier loads data twice.",
+     "streaming_label_keep_max_second, and than the time in which label_num_threshold (2000) loads "
+     "of all clients finish in one database; a large value where Doris forgets earlier loads data "
+     "twice.",
      "1m", CONFIG_DURATION, .unit_ms = S, .offset = AT(config.label_window_s), .min = 0,
      .max = 2592000},
     {"scheduler", "max_auto_resumes",

@@ -76,17 +76,6 @@ bool grants_read(const struct answer *answer, struct grants *ret, struct err *er
     return true;
 }
 
-void grants_copy(const struct grants *from, struct grants *ret)
-{
-    *ret = (struct grants){
-        .identity = from->identity != NULL ? xstrdup(from->identity) : NULL,
-        .has_global = from->has_global,
-    };
-    for (size_t i = 0; i < from->n_scopes; i++) {
-        add_scope(ret, span_of(from->scopes[i]));
-    }
-}
-
 void grants_fini(struct grants *g)
 {
     for (size_t i = 0; i < g->n_scopes; i++) {

@@ -22,7 +22,6 @@ struct grants {
 
 /* Columns are found by name; an error, or an answer without the columns, is "no": err is filled. */
 bool grants_read(const struct answer *answer, struct grants *ret, struct err *err);
-void grants_copy(const struct grants *from, struct grants *ret);
 void grants_fini(struct grants *g);
 bool grants_may_load(const struct grants *g, const char *db, const char *table);
 /* ERR 1142 in Doris's words. Returns false. */

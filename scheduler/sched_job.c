@@ -473,6 +473,7 @@ static struct step_event plan_event(struct job *j, struct run *run)
     }
     if (!run->is_ok) {
         event.kind = EV_NO_FE;
+        log_info("job.waiting", "job", j->rec.name, "reason", run->err.msg, NULL);
         set_text(&j->runtime_msg, xasprintf("Waiting for the FE: %s", run->err.msg));
         return event;
     }
@@ -517,7 +518,7 @@ static struct step_event load_event(struct job *j, struct run *run)
     }
     if (run->load_result != LOAD_VISIBLE) {
         log_info("task.answer", "job", j->rec.name, "label", j->task.label, "result",
-                 LOG_FMT("%d", (int)run->load_result), "reason", run->err.msg, NULL);
+                 load_result_name(run->load_result), "reason", run->err.msg, NULL);
     }
     return event;
 }

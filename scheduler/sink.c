@@ -2,6 +2,17 @@
 
 #include "scheduler/sink.h"
 
+const char *load_result_name(enum load_result result)
+{
+    static const char *const names[] = {
+        [LOAD_VISIBLE] = "VISIBLE", [LOAD_COMMITTED] = "COMMITTED",
+        [LOAD_EMPTY] = "EMPTY",     [LOAD_LABEL_USED] = "LABEL_USED",
+        [LOAD_REFUSED] = "REFUSED", [LOAD_NOT_SENT] = "NOT_SENT",
+        [LOAD_LOST] = "LOST",
+    };
+    return names[result];
+}
+
 const char *label_state_name(enum label_state state)
 {
     static const char *const names[] = {

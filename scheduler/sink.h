@@ -92,6 +92,7 @@ struct sink_ops {
                    struct fe_traits *ret, struct err *err);
 };
 
+const char *load_result_name(enum load_result result); /* for logs */
 const char *label_state_name(enum label_state state);
 void load_report_fini(struct load_report *r);
 void label_report_fini(struct label_report *r);

@@ -133,9 +133,14 @@ def test_committed_is_waited_for(rig):
     made.create_job(properties={"session.insert_visible_timeout_ms": "1000", **JOB})
     made.bucket.put_rows("in/a.csv", 10)
     procs.wait_until(lambda: made.tasks(), 30, "the first task")
-    while not made.ids():
-        assert made.offset() == {}, "the offset moved before the rows were visible"
-        threading.Event().wait(0.05)
+
+    def visible():
+        # Before the rows are looked for: an offset that is there first must be seen.
+        offset = made.offset()
+        rows = made.ids()
+        assert rows or offset == {}, "the offset moved before the rows were visible"
+        return rows
+    procs.wait_until(visible, 30, "the rows")
     made.check_exactly_once()
     procs.wait_until(lambda: made.offset() == {"fileName": "in/a.csv"}, 30, "the offset")
     assert len(made.tasks()) == 1
@@ -149,7 +154,8 @@ def test_fe_down_for_a_while(rig):
     made.wait_rows(10)
     made.fe.kill9()
     made.bucket.put_rows("in/b.csv", 10)
-    threading.Event().wait(3)
+    procs.wait_until(lambda: "job.waiting" in made.sluice.log_text() or
+                     "NOT_SENT" in made.sluice.log_text(), 30, "the job to notice the outage")
     made.fe.start()
     made.check_exactly_once()
     procs.wait_until(lambda: made.offset()["fileName"] == "in/b.csv", 30, "the last offset")

@@ -133,17 +133,6 @@ static void set_option(struct tool *t, const char *key, char *value)
     }
 }
 
-static const char *load_result_name(enum load_result result)
-{
-    static const char *const names[] = {
-        [LOAD_VISIBLE] = "VISIBLE", [LOAD_COMMITTED] = "COMMITTED",
-        [LOAD_EMPTY] = "EMPTY",     [LOAD_LABEL_USED] = "LABEL_USED",
-        [LOAD_REFUSED] = "REFUSED", [LOAD_NOT_SENT] = "NOT_SENT",
-        [LOAD_LOST] = "LOST",
-    };
-    return names[result];
-}
-
 static json_t *text_or_null(const char *text)
 {
     return text != NULL ? json_string(text) : json_null();
