@@ -86,7 +86,7 @@ void msgq_destroy(struct msgq *q)
     free(q);
 }
 
-bool msgq_send(struct msgq *q, struct msg *m)
+bool msgq_offer(struct msgq *q, struct msg *m)
 {
     assert(m->destroy != NULL);
     m->next = NULL;
@@ -107,11 +107,16 @@ bool msgq_send(struct msgq *q, struct msg *m)
         }
     }
     pthread_mutex_unlock(&q->lock);
-    if (is_closed) {
+    return !is_closed;
+}
+
+bool msgq_send(struct msgq *q, struct msg *m)
+{
+    bool is_sent = msgq_offer(q, m);
+    if (!is_sent) {
         m->destroy(m);
-        return false;
     }
-    return true;
+    return is_sent;
 }
 
 void msgq_close(struct msgq *q)

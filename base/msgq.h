@@ -41,6 +41,8 @@ struct msgq *msgq_create(struct event_base *base, msgq_fn on_message, void *arg,
 void msgq_destroy(struct msgq *q);
 /* From any thread. After msgq_close() the message is destroyed and false returned. */
 bool msgq_send(struct msgq *q, struct msg *m);
+/* The same, but after msgq_close() the message stays the caller's. */
+bool msgq_offer(struct msgq *q, struct msg *m);
 /* From the receiving thread: later sends are refused. What is queued is still delivered. */
 void msgq_close(struct msgq *q);
 

@@ -49,6 +49,8 @@ static inline size_t tok_end(const struct tok *t)
 
 /* TOK_END and TOK_ERROR are returned again and again once reached. */
 struct tok lex_next(struct lex *lex);
+/* The next token that is no ';'. */
+struct tok lex_first(struct lex *lex);
 /* The next token without taking it. */
 struct tok lex_peek(const struct lex *lex);
 

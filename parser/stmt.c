@@ -109,7 +109,9 @@ static bool may_follow_ours(struct span text)
     bool is_query_seen = false; /* and no call of jobs() or tasks() is anywhere */
     for (const char *p = memchr(text.p, ';', text.n); p != NULL;
          p = memchr(p, ';', (size_t)(end - p))) {
-        p++;
+        while (p < end && *p == ';') {
+            p++;
+        }
         enum follow follow = follow_of(span_between(p, end));
         if (follow == FOLLOW_JOB) {
             return true;
@@ -160,13 +162,11 @@ static enum stmt_verdict parse_all(struct span text, struct stmt *ret, struct er
         verdict = parse_one(text, statement, &s, &why);
         n++;
     }
-    if (verdict == STMT_OURS && (n > 1 || lex_statement(&lex, &statement))) {
-        stmt_fini(&s);
-        (void)err_say(&why,
-                      "errCode = 2, detailMessage = a streaming job statement or a query over "
-                      "jobs() or tasks() stands in a text of several statements. Send it "
-                      "alone.");
-        verdict = STMT_BAD;
+    if (verdict != STMT_FOREIGN && (n > 1 || lex_statement(&lex, &statement))) {
+        if (verdict == STMT_OURS) {
+            stmt_fini(&s);
+        }
+        return STMT_SCRIPT;
     }
     if (verdict == STMT_OURS) {
         *ret = s;
@@ -174,6 +174,31 @@ static enum stmt_verdict parse_all(struct span text, struct stmt *ret, struct er
         *err = why;
     }
     return verdict;
+}
+
+enum stmt_verdict stmt_parse_part(struct span whole, struct span statement, struct stmt *ret,
+                                  struct err *err)
+{
+    struct err why = {0};
+    struct stmt s = {0};
+    enum stmt_verdict verdict = parse_one(whole, statement, &s, &why);
+    if (verdict == STMT_OURS) {
+        *ret = s;
+    } else if (verdict == STMT_BAD) {
+        *err = why;
+    }
+    return verdict;
+}
+
+bool stmt_claims(struct span statement)
+{
+    struct err err = {0};
+    struct stmt s = {0};
+    enum stmt_verdict verdict = parse_one(statement, statement, &s, &err);
+    if (verdict == STMT_OURS) {
+        stmt_fini(&s);
+    }
+    return verdict != STMT_FOREIGN;
 }
 
 /* Clients of the C library sometimes send the NUL behind their text. */
@@ -189,10 +214,7 @@ enum stmt_verdict stmt_parse(struct span text, struct stmt *ret, struct err *err
 {
     text = without_nul(text);
     struct lex lex = lex_of(text);
-    struct tok first = lex_next(&lex);
-    while (tok_is_op(&first, ";")) {
-        first = lex_next(&lex);
-    }
+    struct tok first = lex_first(&lex);
     if (first.kind == TOK_END || first.kind == TOK_ERROR) {
         return STMT_FOREIGN;
     }

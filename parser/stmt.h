@@ -1,7 +1,7 @@
 /*
- * What a statement text is to Sluice. Three answers: it is foreign (forward it untouched), it is
- * ours, or it was meant for us but is wrong (answer with a good error). Pure functions over a
- * packet's bytes; no NUL is assumed, nothing is kept. Any thread.
+ * What a statement text is to Sluice. It is foreign (forward it untouched), it is ours, it was meant
+ * for us but is wrong (answer with a good error), or it is several statements with one of these
+ * among them. Pure functions over a packet's bytes; no NUL is assumed, nothing is kept. Any thread.
  */
 #ifndef PARSER_STMT_H
 #define PARSER_STMT_H
@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-enum stmt_verdict { STMT_FOREIGN, STMT_OURS, STMT_BAD };
+enum stmt_verdict { STMT_FOREIGN, STMT_OURS, STMT_BAD, STMT_SCRIPT };
 
 enum stmt_kind {
     STMT_CREATE_JOB, /* ON STREAMING DO INSERT only; ON SCHEDULE and FROM…TO are foreign */
@@ -91,10 +91,15 @@ struct stmt {
  * "errCode = 2, detailMessage = …" with the position as (line L, pos P), what was expected and
  * what was found. The bare-minimum look at a foreign text costs less than 1 µs per KB.
  *
- * A text of several statements is foreign unless one of them is ours; then it is STMT_BAD with a
- * sentence that asks to send it alone (splitting comes with issue 3).
+ * A text of several statements is foreign unless one of them is ours, or wrong; then it is
+ * STMT_SCRIPT, nothing is filled, and parser/script.h cuts it.
  */
 enum stmt_verdict stmt_parse(struct span text, struct stmt *ret, struct err *err);
+/* The same for one statement of the text `whole`, as script.h cut it: errors tell its place there. */
+enum stmt_verdict stmt_parse_part(struct span whole, struct span statement, struct stmt *ret,
+                                  struct err *err);
+/* Is this one statement ours, or meant for us? For script.h. */
+bool stmt_claims(struct span statement);
 
 void stmt_fini(struct stmt *s);
 

@@ -17,32 +17,34 @@ static bool is_view_name(struct span name)
            span_ieq_text(name, "job");
 }
 
-/* Enough to pass over nearly every j and k: "jo", and "sks" around the k. */
-static bool looks_like_name(struct span text, size_t at)
+static bool is_letter_at(struct span text, size_t at, char lower)
 {
-    if (at + 2 >= text.n) {
-        return false;
+    return at < text.n && (text.p[at] | 0x20) == lower;
+}
+
+/* The word job, jobs or tasks whose j or k is at `at`, apart from what is around it; or nothing. */
+static struct span name_around(struct span text, size_t at)
+{
+    if (is_letter_at(text, at, 'j')) {
+        bool is_job = is_letter_at(text, at + 1, 'o') && is_letter_at(text, at + 2, 'b');
+        return (struct span){text.p + at, is_job ? 3U + is_letter_at(text, at + 3, 's') : 0};
     }
-    if ((text.p[at] | 0x20) == 'j') {
-        return (text.p[at + 1] | 0x20) == 'o';
-    }
-    return at >= 3 && (text.p[at] | 0x20) == 'k' && (text.p[at + 1] | 0x20) == 's' &&
-           (text.p[at - 1] | 0x20) == 's';
+    bool is_tasks = at >= 3 && is_letter_at(text, at, 'k') && is_letter_at(text, at + 1, 's') &&
+                    is_letter_at(text, at - 1, 's') && is_letter_at(text, at - 2, 'a') &&
+                    is_letter_at(text, at - 3, 't');
+    return is_tasks ? (struct span){text.p + at - 3, 5} : (struct span){0};
 }
 
 /* Is the j or k at `at` part of such a word? A comment behind the word is a "perhaps". */
 static bool is_call_at(struct span text, size_t at)
 {
-    if (!looks_like_name(text, at)) {
+    struct span name = name_around(text, at);
+    if (name.n == 0) {
         return false;
     }
-    size_t from = (text.p[at] | 0x20) == 'k' ? at - 3 : at;
-    size_t end = at;
-    while (end < text.n && end - from < sizeof("tasks") && lex_is_letter(text.p[end])) {
-        end++;
-    }
-    if ((from > 0 && lex_is_letter(text.p[from - 1])) ||
-        !is_view_name(span_between(text.p + from, text.p + end))) {
+    size_t end = (size_t)(name.p - text.p) + name.n;
+    if ((name.p > text.p && lex_is_letter(name.p[-1])) ||
+        (end < text.n && lex_is_letter(text.p[end]))) {
         return false;
     }
     if (end < text.n && text.p[end] == '`') {

@@ -2,11 +2,16 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/xmalloc.h"
 #include "proxy/admin.h"
+#include "proxy/backends.h"
 #include "proxy/config.h"
+#include "proxy/session.h"
 #include "proxy/worker.h"
 #include "scheduler/sched.h"
 
@@ -25,12 +30,16 @@ static const struct worker_metric {
 } worker_metrics[] = {
     {"sluice_connections_total", "Client connections accepted, refused ones too",
      offsetof(struct worker_counters, accepted)},
-    {"sluice_connections_refused_total", "Client connections over proxy.max_connections",
+    {"sluice_connections_refused_total", "Client connections refused on arrival",
      offsetof(struct worker_counters, refused)},
     {"sluice_fe_connect_failures_total", "Connection attempts to an FE that failed",
      offsetof(struct worker_counters, fe_failures)},
     {"sluice_local_statements_total", "Statements answered by Sluice, not by the FE",
      offsetof(struct worker_counters, local_statements)},
+    {"sluice_bytes_from_clients_total", "Bytes that came from clients, without TLS",
+     offsetof(struct worker_counters, from_clients)},
+    {"sluice_bytes_to_clients_total", "Bytes for clients, without TLS",
+     offsetof(struct worker_counters, to_clients)},
 };
 
 static const struct sched_metric {
@@ -59,16 +68,76 @@ static void put_head(struct evbuffer *out, const char *name, const char *help, c
     (void)evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void put_worker_metric(struct evbuffer *out, const struct admin_env *env,
-                              const struct worker_metric *m)
+/* The sum over all workers of the counter that is at `at` of struct worker_counters. */
+static uint64_t sum_of(const struct admin_env *env, size_t at)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < env->n_workers; i++) {
         const char *counters = (const char *)worker_counters(env->workers[i]);
-        sum += atomic_load((const _Atomic uint64_t *)(const void *)(counters + m->at));
+        sum += atomic_load((const _Atomic uint64_t *)(const void *)(counters + at));
     }
+    return sum;
+}
+
+static void put_worker_metric(struct evbuffer *out, const struct admin_env *env,
+                              const struct worker_metric *m)
+{
     put_head(out, m->name, m->help, "counter");
-    (void)evbuffer_add_printf(out, "%s %" PRIu64 "\n", m->name, sum);
+    (void)evbuffer_add_printf(out, "%s %" PRIu64 "\n", m->name, sum_of(env, m->at));
+}
+
+static void put_sessions(struct evbuffer *out, const struct admin_env *env)
+{
+    put_head(out, "sluice_sessions", "Client connections by state", "gauge");
+    for (enum session_state i = 0; i < SESSION_DEAD; i++) {
+        size_t at = offsetof(struct worker_counters, states) + i * sizeof(uint64_t);
+        (void)evbuffer_add_printf(out, "sluice_sessions{state=\"%s\"} %" PRIu64 "\n",
+                                  session_state_name(i), sum_of(env, at));
+    }
+    put_head(out, "sluice_disconnects_total", "Client connections that ended, by kind", "counter");
+    for (enum session_ending i = 0; i < SESSION_N_ENDINGS; i++) {
+        size_t at = offsetof(struct worker_counters, endings) + i * sizeof(uint64_t);
+        (void)evbuffer_add_printf(out, "sluice_disconnects_total{kind=\"%s\"} %" PRIu64 "\n",
+                                  session_ending_name(i), sum_of(env, at));
+    }
+}
+
+static void put_gauge(struct evbuffer *out, const char *name, const char *help, int64_t value)
+{
+    put_head(out, name, help, "gauge");
+    (void)evbuffer_add_printf(out, "%s %" PRId64 "\n", name, value);
+}
+
+static void put_process(struct evbuffer *out, const struct admin_env *env)
+{
+    const struct app_status *status = env->status;
+    put_gauge(out, "sluice_users", "Users with at least one connection",
+              atomic_load(&env->shared->limits.n_users));
+    put_gauge(out, "sluice_tls_sessions", "Client connections that are logged in over TLS",
+              (int64_t)sum_of(env, offsetof(struct worker_counters, tls_sessions)));
+    put_gauge(out, "sluice_draining", "1 once a signal has asked Sluice to stop",
+              status->is_draining);
+    put_gauge(out, "sluice_config_read_timestamp_seconds",
+              "When the configuration was read last, at the start or by SIGHUP",
+              status->reload_ms / 1000);
+    put_gauge(out, "sluice_config_read_successful", "0: it was wrong, and the former one is used",
+              status->is_reload_ok);
+}
+
+static void put_backends(struct evbuffer *out, const struct backends *b)
+{
+    put_head(out, "sluice_fe_up", "1: the FE is well, or nothing else is known", "gauge");
+    for (size_t i = 0; i < backends_count(b); i++) {
+        struct backend_health health;
+        backends_health(b, i, &health);
+        (void)evbuffer_add_printf(out, "sluice_fe_up{fe=\"%s\"} %d\n", backends_text(b, i),
+                                  health.state != BACKEND_DOWN);
+    }
+    put_head(out, "sluice_fe_sessions", "Client connections by FE", "gauge");
+    for (size_t i = 0; i < backends_count(b); i++) {
+        (void)evbuffer_add_printf(out, "sluice_fe_sessions{fe=\"%s\"} %" PRId64 "\n",
+                                  backends_text(b, i), backends_sessions(b, i));
+    }
 }
 
 static void put_metrics(struct evbuffer *out, const struct admin_env *env)
@@ -88,22 +157,52 @@ static void put_metrics(struct evbuffer *out, const struct admin_env *env)
     for (size_t i = 0; i < ARRAY_SIZE(worker_metrics); i++) {
         put_worker_metric(out, env, &worker_metrics[i]);
     }
+    put_sessions(out, env);
+    put_process(out, env);
+    put_backends(out, env->shared->backends);
 }
 
-static void reply(struct evhttp_request *req, const char *type, struct evbuffer *body)
+static void reply(struct evhttp_request *req, int code, const char *type, struct evbuffer *body)
 {
     /* A header that cannot be added costs the header, not the answer. */
     (void)evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Type", type);
-    evhttp_send_reply(req, HTTP_OK, "OK", body);
+    evhttp_send_reply(req, code, code == HTTP_OK ? "OK" : "Service Unavailable", body);
     evbuffer_free(body);
 }
 
+static json_t *describe_backend(const struct backends *b, size_t i)
+{
+    char since[CLOCK_TEXT_SIZE];
+    struct backend_health health;
+    backends_health(b, i, &health);
+    clock_format_wall(health.since_ms, since);
+    /* "o*": left out when there is none; NULL for a reason that is not UTF-8 */
+    return json_pack("{s:s, s:s, s:s, s:o*}", "address", backends_text(b, i), "state",
+                     backends_state_name(health.state), "since", since, "reason",
+                     health.reason[0] != '\0' ? json_string(health.reason) : NULL);
+}
+
+/*
+ * An FE that is down does not make Sluice unwell: 503 would have the orchestrator restart it, or a
+ * load balancer drop every Sluice at once.
+ */
 static void on_health(struct evhttp_request *req, void *arg)
 {
+    const struct admin_env *env = ((const struct admin *)arg)->env;
+    const struct backends *b = env->shared->backends;
+    json_t *fes = json_array();
+    for (size_t i = 0; i < backends_count(b); i++) {
+        (void)json_array_append_new(fes, describe_backend(b, i)); /* for want of memory alone */
+    }
+    json_t *all =
+        json_pack("{s:s, s:s, s:o}", "status", env->status->is_draining ? "draining" : "ok",
+                  "version", SLUICE_VERSION, "fes", fes);
+    char *text = json_dumps(all, JSON_COMPACT);
     struct evbuffer *body = evbuffer_new();
-    (void)arg;
-    (void)evbuffer_add_printf(body, "{\"status\":\"ok\",\"version\":\"%s\"}\n", SLUICE_VERSION);
-    reply(req, "application/json", body);
+    (void)evbuffer_add_printf(body, "%s\n", text != NULL ? text : "{}");
+    free(text);
+    json_decref(all);
+    reply(req, env->status->is_draining ? HTTP_SERVUNAVAIL : HTTP_OK, "application/json", body);
 }
 
 static void on_metrics(struct evhttp_request *req, void *arg)
@@ -111,21 +210,16 @@ static void on_metrics(struct evhttp_request *req, void *arg)
     const struct admin *a = arg;
     struct evbuffer *body = evbuffer_new();
     put_metrics(body, a->env);
-    reply(req, "text/plain; version=0.0.4", body);
+    reply(req, HTTP_OK, "text/plain; version=0.0.4", body);
 }
 
-struct admin *admin_create(struct event_base *base, const struct host_port *listen,
-                           const struct admin_env *env, struct err *err)
+static struct admin *create(struct event_base *base, const struct admin_env *env)
 {
     struct admin *a = xcalloc(1, sizeof(*a));
     a->env = env;
     a->http = evhttp_new(base);
-    if (a->http == NULL || evhttp_bind_socket(a->http, listen->host, (uint16_t)listen->port) != 0) {
-        (void)err_say(err,
-                      "http.listen: cannot listen on %s:%d. Is the port in use? Set http.listen "
-                      "to another address, or to nothing to switch the admin server off",
-                      listen->host, listen->port);
-        admin_destroy(a);
+    if (a->http == NULL) {
+        free(a);
         return NULL;
     }
     evhttp_set_allowed_methods(a->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
@@ -134,6 +228,34 @@ struct admin *admin_create(struct event_base *base, const struct host_port *list
     evhttp_set_timeout(a->http, TIMEOUT_S);
     (void)evhttp_set_cb(a->http, "/health", on_health, a); /* fresh names: cannot clash */
     (void)evhttp_set_cb(a->http, "/metrics", on_metrics, a);
+    return a;
+}
+
+struct admin *admin_create(struct event_base *base, const struct host_port *listen,
+                           const struct admin_env *env, struct err *err)
+{
+    struct admin *a = create(base, env);
+    if (a == NULL || evhttp_bind_socket(a->http, listen->host, (uint16_t)listen->port) != 0) {
+        (void)err_say(err,
+                      "http.listen: cannot listen on %s:%d. Is the port in use? Set http.listen "
+                      "to another address, or to nothing to switch the admin server off",
+                      listen->host, listen->port);
+        admin_destroy(a);
+        return NULL;
+    }
+    return a;
+}
+
+struct admin *admin_adopt(struct event_base *base, int fd, const struct admin_env *env,
+                          struct err *err)
+{
+    struct admin *a = create(base, env);
+    if (a == NULL || evhttp_accept_socket(a->http, fd) != 0) {
+        (void)err_say(err, "LISTEN_FDS: cannot serve HTTP on file descriptor %d", fd);
+        (void)close(fd); /* a listening socket has nothing to lose */
+        admin_destroy(a);
+        return NULL;
+    }
     return a;
 }
 

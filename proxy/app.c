@@ -6,55 +6,33 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/msgq.h"
 #include "base/span.h"
 #include "base/xmalloc.h"
-#include "proxy/admin.h"
 #include "proxy/app.h"
+#include "proxy/app_parts.h"
+#include "proxy/backends.h"
 #include "proxy/config.h"
 #include "proxy/jobspec.h"
-#include "proxy/local_env.h"
+#include "proxy/networks.h"
+#include "proxy/settings.h"
+#include "proxy/tls.h"
 #include "proxy/views.h"
-#include "proxy/worker.h"
 #include "scheduler/sched.h"
 #include "sources/insert_sink.h"
 #include "sources/library.h"
 #include "sources/s3_source.h"
 
 enum {
-    MAX_WORKERS = 64,
     N_TRIES = 4,           /* loads of a task, as in Doris: AbstractStreamingTask.MAX_RETRY + 1 */
     FENCE_AFTER_MS = 5000, /* time for a statement whose link was cut to end by itself */
 };
 
 static const struct store_ops *const stores[] = {&store_sqlite_ops, NULL};
 static const struct source_ops *const sources[] = {&s3_source_ops, NULL};
-static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-
-struct app {
-    const struct config *config;          /* borrowed */
-    const struct config_sources *sources; /* borrowed */
-    struct event_base *base;
-    struct event *signal_events[ARRAY_SIZE(signals)];
-    struct msgq *queue; /* to main's loop */
-    const struct store_ops *store_ops;
-    struct store *store;
-    struct fe_address *fe_addresses; /* the sink's */
-    struct sink *sink;
-    struct sched *sched;
-    struct views *views;
-    struct local_env local_env;
-    struct address *backends;
-    struct worker_shared shared;
-    struct worker *workers[MAX_WORKERS];
-    size_t n_workers;
-    struct admin_env admin_env;
-    struct admin *admin;
-    pthread_t drainer;
-    bool is_draining;
-    bool is_forced;
-};
+static const int signals[APP_N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
 /* --- signals ---------------------------------------------------------------------------------- */
 
@@ -74,7 +52,7 @@ static void on_drained(struct msg *m, void *arg)
 static void *drain_main(void *arg)
 {
     struct app *a = arg;
-    sched_stop(a->sched, a->config->drain_timeout_ms); /* the workers drain meanwhile */
+    sched_stop(a->sched, a->drain_timeout_ms); /* the workers drain meanwhile */
     for (size_t i = 0; i < a->n_workers; i++) {
         worker_join(a->workers[i]);
     }
@@ -86,38 +64,22 @@ static void *drain_main(void *arg)
 
 static void drain(struct app *a, const char *signal_name)
 {
-    if (a->is_draining) {
+    if (a->status.is_draining) {
         log_warn("stop.forced", "signal", signal_name, NULL);
         a->is_forced = true;
         (void)event_base_loopbreak(a->base); /* only fails without a base */
         return;
     }
+    a->drain_timeout_ms = app_config(a)->drain_timeout_ms;
     log_info("stop.drain", "signal", signal_name, "seconds",
-             LOG_FMT("%" PRId64, a->config->drain_timeout_ms / 1000), NULL);
-    a->is_draining = true;
-    for (size_t i = 0; i < a->n_workers; i++) {
-        worker_stop(a->workers[i], WORKER_DRAIN);
-    }
+             LOG_FMT("%" PRId64, a->drain_timeout_ms / 1000), NULL);
+    a->status.is_draining = true;
+    systemd_notify("STOPPING=1\nSTATUS=Draining");
+    app_drain_workers(a);
     if (pthread_create(&a->drainer, NULL, drain_main, a) != 0) {
         a->is_forced = true;
         (void)event_base_loopbreak(a->base); /* only fails without a base */
     }
-}
-
-static void reload(const struct app *a)
-{
-    struct config fresh = {0};
-    struct err err = {0};
-    if (!config_load(a->sources, &fresh, &err)) {
-        log_error("config.reload", "reason", err.msg, NULL);
-        return;
-    }
-    if (!config_may_reload(a->config, &fresh, &err)) {
-        log_warn("config.reload", "reason", err.msg, NULL);
-    }
-    log_set_level(fresh.log_level);
-    log_info("config.reloaded", "file", a->sources->file, NULL);
-    config_fini(&fresh);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
@@ -125,7 +87,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     struct app *a = arg;
     (void)what;
     if (number == SIGHUP) {
-        reload(a);
+        app_reload(a);
     } else {
         drain(a, number == SIGTERM ? "TERM" : "INT");
     }
@@ -173,6 +135,13 @@ static bool open_store(struct app *a, struct err *err)
     return err_say(err, "store.url: \"%s\" is no store that Sluice knows. Use sqlite:PATH", url);
 }
 
+const enum fe_tls app_fe_tls_of[] = {
+    [CONFIG_BACKEND_TLS_OFF] = FE_TLS_OFF,
+    [CONFIG_BACKEND_TLS_PREFERRED] = FE_TLS_PREFERRED,
+    [CONFIG_BACKEND_TLS_REQUIRED] = FE_TLS_REQUIRED,
+    [CONFIG_BACKEND_TLS_VERIFY] = FE_TLS_VERIFY,
+};
+
 static bool make_sched(struct app *a, struct err *err)
 {
     const struct config *c = a->config;
@@ -186,9 +155,12 @@ static bool make_sched(struct app *a, struct err *err)
         .n_addresses = (size_t)c->n_backends,
         .user = c->user,
         .password = c->password,
+        .tls = app_fe_tls_of[c->backend_tls],
+        .tls_ca = c->backend_tls_ca,
         .http_host = c->http.host,
         .http_port = c->http.port,
         .connect_timeout_ms = c->connect_timeout_ms,
+        .announces = c->announce == CONFIG_ANNOUNCE_V1,
     };
     a->sink = insert_sink_create(&sink);
     struct sched_options options = {
@@ -215,83 +187,19 @@ static bool make_sched(struct app *a, struct err *err)
     return a->sched != NULL;
 }
 
-static bool resolve_backends(struct app *a, struct err *err)
-{
-    for (int64_t i = 0; i < a->config->n_backends; i++) {
-        if (!address_resolve(&a->config->backends[i], &a->backends, &a->shared.n_backends, err)) {
-            return err_prefix(err, "proxy.backend: ");
-        }
-    }
-    a->shared.config = a->config;
-    a->shared.backends = a->backends;
-    return true;
-}
-
-static size_t count_workers(const struct config *c)
-{
-    long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t n = c->workers > 0 ? c->workers : n_cores;
-    n = n < 1 ? 1 : n;
-    return n > MAX_WORKERS ? MAX_WORKERS : (size_t)n;
-}
-
-static bool make_worker(struct app *a, struct address *at, struct err *err)
-{
-    struct worker_env env = {
-        .shared = &a->shared,
-        .index = (int)a->n_workers,
-        .listen_fd = listener_open(at, err),
-        .local_env = &a->local_env,
-    };
-    /* With port 0 the first listener finds the port, the others join it. */
-    if (env.listen_fd < 0 || !listener_address(env.listen_fd, at, err)) {
-        close_p(&env.listen_fd);
-        return err_prefix(err, "proxy.listen: ");
-    }
-    struct worker *w = worker_create(&env, err);
-    if (w == NULL) {
-        return false;
-    }
-    a->workers[a->n_workers++] = w;
-    return true;
-}
-
-static bool make_workers(struct app *a, struct err *err)
-{
-    struct address *found = NULL;
-    char text[ADDRESS_TEXT_SIZE];
-    size_t n_found = 0;
-    size_t n = count_workers(a->config);
-    if (!address_resolve(&a->config->listen, &found, &n_found, err)) {
-        return err_prefix(err, "proxy.listen: ");
-    }
-    struct address at = found[0];
-    free(found);
-    if (!listener_check_free(&at, err)) {
-        return err_prefix(err, "proxy.listen: ");
-    }
-    a->local_env = (struct local_env){
-        .sched = a->sched,
-        .views = a->views,
-        .default_interval_s = a->config->max_interval_s,
-    };
-    while (a->n_workers < n) {
-        if (!make_worker(a, &at, err)) {
-            return false;
-        }
-    }
-    address_format(&at, text);
-    log_info("proxy.listen", "address", text, "workers", LOG_FMT("%zu", n), NULL);
-    return true;
-}
-
 static bool make_admin(struct app *a, struct err *err)
 {
     a->admin_env = (struct admin_env){
         .workers = a->workers,
         .n_workers = a->n_workers,
         .sched = sched_counters(a->sched),
+        .shared = &a->shared,
+        .status = &a->status,
     };
+    if (a->passed.n_http > 0) {
+        a->admin = admin_adopt(a->base, a->passed.http_fds[--a->passed.n_http], &a->admin_env, err);
+        return a->admin != NULL;
+    }
     if (a->config->admin.host == NULL) {
         return true; /* switched off */
     }
@@ -321,9 +229,12 @@ struct app *app_create(const struct config *config, const struct config_sources 
     struct app *a = xcalloc(1, sizeof(*a));
     a->config = config;
     a->sources = from;
+    a->status.is_reload_ok = true;
+    a->status.reload_ms = clock_wall_ms();
     mask_signals(SIG_BLOCK); /* until app_run(), and for good in every thread */
-    if (!library_init(err) || !make_loop(a, err) || !open_store(a, err) || !make_sched(a, err) ||
-        !resolve_backends(a, err) || !make_views(a, err) || !make_workers(a, err) ||
+    if (!systemd_take_sockets(&a->passed, err) || !library_init(err) || !make_loop(a, err) ||
+        !open_store(a, err) || !make_sched(a, err) || !app_make_fes(a, err) ||
+        !app_make_tls(a, err) || !make_views(a, err) || !app_make_workers(a, err) ||
         !make_admin(a, err)) {
         app_destroy(a);
         return NULL;
@@ -361,6 +272,7 @@ enum app_end app_run(struct app *a, struct err *err)
         stop_at_once(a);
         return APP_FAILED;
     }
+    systemd_notify("READY=1\nSTATUS=Relaying");
     log_info("sluice.ready", "version", SLUICE_VERSION, NULL);
     mask_signals(SIG_UNBLOCK);
     (void)event_base_dispatch(a->base); /* ends by drain() */
@@ -378,6 +290,9 @@ void app_destroy(struct app *a)
         return;
     }
     admin_destroy(a->admin);
+    systemd_sockets_close(&a->passed);
+    listeners_close(&a->listeners);
+    app_stop_fes(a);
     views_destroy(a->views); /* before the workers: it sends to their queues */
     sched_destroy(a->sched);
     for (size_t i = 0; i < a->n_workers; i++) {
@@ -390,7 +305,7 @@ void app_destroy(struct app *a)
         a->store_ops->close(a->store);
     }
     free(a->fe_addresses);
-    free(a->backends);
+    app_destroy_fes(a);
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
         if (a->signal_events[i] != NULL) {
             event_free(a->signal_events[i]);
@@ -401,5 +316,7 @@ void app_destroy(struct app *a)
         event_base_free(a->base);
     }
     library_fini();
+    settings_unref(a->settings);
+    tls_context_unref(a->shared.tls);
     free(a);
 }

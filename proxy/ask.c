@@ -169,6 +169,9 @@ static void on_payload(struct ask *a)
     struct span payload = buf_span(&a->packet);
     struct err err = {0};
     enum track_state now = a->track->state;
+    if (a->began_in == TRACK_FIRST && now == TRACK_FIRST && !a->track->is_started) {
+        return; /* of an earlier command: Doris's ERR to COM_STMT_SEND_LONG_DATA, say */
+    }
     if (is_err(a, &err)) {
         if (err.code != PACKET_PROGRESS_CODE) {
             set_error(a, &err);

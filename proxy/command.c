@@ -58,5 +58,8 @@ const char *command_name(uint8_t command)
     if (command == COMMAND_LOGIN) {
         return "the login";
     }
+    if (command == COM_STMT_BULK_EXECUTE) {
+        return "COM_STMT_BULK_EXECUTE";
+    }
     return command < ARRAY_SIZE(commands) ? commands[command].name : "a command";
 }

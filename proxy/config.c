@@ -316,17 +316,3 @@ void config_fini(struct config *c)
     }
     *c = draft.config;
 }
-
-bool config_may_reload(const struct config *old, const struct config *new, struct err *err)
-{
-    for (size_t i = 0; i < CONFIG_N_KEYS; i++) {
-        const struct config_key *key = &config_table_keys[i];
-        if (key->type == CONFIG_PATH || key->is_reloadable ||
-            config_value_is_equal(key, old, new)) {
-            continue;
-        }
-        return err_say(err, "%s.%s has changed; that takes effect at the next start", key->section,
-                       key->name);
-    }
-    return true;
-}

@@ -18,16 +18,39 @@ struct host_port {
     int port;
 };
 
+enum config_switch { CONFIG_OFF, CONFIG_ON };
+enum config_tls { CONFIG_TLS_OFF, CONFIG_TLS_OPTIONAL, CONFIG_TLS_REQUIRED };
+enum config_backend_tls {
+    CONFIG_BACKEND_TLS_OFF,
+    CONFIG_BACKEND_TLS_PREFERRED, /* when the FE offers it; whoever answers is believed */
+    CONFIG_BACKEND_TLS_REQUIRED,  /* the same, but never without */
+    CONFIG_BACKEND_TLS_VERIFY,    /* and its certificate is checked: CA and host name */
+};
+enum config_announce { CONFIG_ANNOUNCE_OFF, CONFIG_ANNOUNCE_V1 };
+
 struct config {
     /* [proxy] */
     struct host_port listen;    /* proxy.listen, 127.0.0.1:6033 */
     struct host_port *backends; /* proxy.backend, FE MySQL addresses, 127.0.0.1:9030 */
     int64_t n_backends;
-    int64_t workers;            /* proxy.workers, 0 = one per core, at most 64 */
-    int64_t max_connections;    /* proxy.max_connections, 10000 */
-    int64_t connect_timeout_ms; /* proxy.connect_timeout, ms, 5000 */
-    int64_t login_timeout_ms;   /* proxy.login_timeout, ms, 30000 */
-    int64_t drain_timeout_ms;   /* proxy.drain_timeout, ms, 30000: first SIGTERM */
+    int64_t workers;                     /* proxy.workers, 0 = one per core, at most 64 */
+    int64_t max_connections;             /* proxy.max_connections, 10000 */
+    int64_t connect_timeout_ms;          /* proxy.connect_timeout, ms, 5000 */
+    int64_t login_timeout_ms;            /* proxy.login_timeout, ms, 30000 */
+    int64_t drain_timeout_ms;            /* proxy.drain_timeout, ms, 30000: first SIGTERM */
+    int64_t max_user_connections;        /* proxy.max_user_connections, 0 = no limit */
+    int64_t idle_timeout_ms;             /* proxy.idle_timeout, ms, 8 h, 0 = none */
+    int64_t write_timeout_ms;            /* proxy.write_timeout, ms, 600000, 0 = none */
+    int64_t keepalive_s;                 /* proxy.keepalive, s, 60, 0 = off */
+    int64_t health_interval_ms;          /* proxy.health_interval, ms, 2000, 0 = off */
+    enum config_tls tls;                 /* proxy.tls, off */
+    char *tls_cert;                      /* proxy.tls_cert, "" = none */
+    char *tls_key;                       /* proxy.tls_key, "" = in tls_cert */
+    enum config_backend_tls backend_tls; /* proxy.backend_tls, preferred */
+    char *backend_tls_ca;                /* proxy.backend_tls_ca, "" = the system's */
+    enum config_switch clear_passwords;  /* proxy.allow_clear_passwords, off */
+    char *announced_from;                /* proxy.proxy_protocol_from, "" = nowhere */
+    enum config_announce announce;       /* proxy.backend_proxy_protocol, off */
     /* [doris] */
     struct host_port http; /* doris.http, FE HTTP; host NULL = not configured */
     char *user;            /* doris.user, root */
@@ -60,9 +83,5 @@ bool config_load(const struct config_sources *from, struct config *ret, struct e
 void config_fini(struct config *c);
 /* The commented example that deploy/sluice.conf is: every key with help, unit, bounds, default. */
 void config_print(FILE *to);
-/*
- * Is the change from `old` to `new` limited to keys marked reloadable? False names the first other.
- */
-bool config_may_reload(const struct config *old, const struct config *new, struct err *err);
 
 #endif

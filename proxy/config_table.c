@@ -10,6 +10,22 @@
 static const char *const level_names[] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", NULL};
 static const char *const format_names[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json", NULL};
+static const char *const switch_names[] = {[CONFIG_OFF] = "off", [CONFIG_ON] = "on", NULL};
+static const char *const tls_names[] = {
+    [CONFIG_TLS_OFF] = "off",
+    [CONFIG_TLS_OPTIONAL] = "optional",
+    [CONFIG_TLS_REQUIRED] = "required",
+    NULL,
+};
+static const char *const backend_tls_names[] = {
+    [CONFIG_BACKEND_TLS_OFF] = "off",
+    [CONFIG_BACKEND_TLS_PREFERRED] = "preferred",
+    [CONFIG_BACKEND_TLS_REQUIRED] = "required",
+    [CONFIG_BACKEND_TLS_VERIFY] = "verify",
+    NULL,
+};
+static const char *const announce_names[] = {
+    [CONFIG_ANNOUNCE_OFF] = "off", [CONFIG_ANNOUNCE_V1] = "v1", NULL};
 static const char *const store_schemes[] = {"sqlite:", NULL};
 
 #define AT(member) offsetof(struct config_draft, member)
@@ -27,18 +43,76 @@ const struct config_key config_table_keys[] = {
      CONFIG_INT, .offset = AT(config.workers), .min = 0, .max = 64},
     {"proxy", "max_connections",
      "Client connections at a time. More are refused with error 1040, \"Too many connections\".",
-     "10000", CONFIG_INT, .offset = AT(config.max_connections), .min = 1, .max = 1000000},
+     "10000", CONFIG_INT, .is_reloadable = true, .offset = AT(config.max_connections), .min = 1,
+     .max = 1000000},
     {"proxy", "connect_timeout", "How long an FE may take to accept a connection.", "5s",
-     CONFIG_DURATION, .unit_ms = MS, .offset = AT(config.connect_timeout_ms), .min = 1,
-     .max = 600000},
+     CONFIG_DURATION, .unit_ms = MS, .is_reloadable = true, .offset = AT(config.connect_timeout_ms),
+     .min = 1, .max = 600000},
     {"proxy", "login_timeout", "How long a client may take from connecting to being logged in.",
-     "30s", CONFIG_DURATION, .unit_ms = MS, .offset = AT(config.login_timeout_ms), .min = 1,
-     .max = 3600000},
+     "30s", CONFIG_DURATION, .unit_ms = MS, .is_reloadable = true,
+     .offset = AT(config.login_timeout_ms), .min = 1, .max = 3600000},
     {"proxy", "drain_timeout",
      "How long connections and running tasks may go on after the first SIGTERM. A second SIGTERM "
      "ends them at once.",
-     "30s", CONFIG_DURATION, .unit_ms = MS, .offset = AT(config.drain_timeout_ms), .min = 0,
+     "30s", CONFIG_DURATION, .unit_ms = MS, .is_reloadable = true,
+     .offset = AT(config.drain_timeout_ms), .min = 0, .max = 3600000},
+    {"proxy", "max_user_connections",
+     "Connections of one user at a time; 0 leaves it to the FE. More are refused with error 1203 "
+     "once the FE has accepted the password.",
+     "0", CONFIG_INT, .is_reloadable = true, .offset = AT(config.max_user_connections), .min = 0,
+     .max = 1000000},
+    {"proxy", "idle_timeout",
+     "A client that asks nothing for so long is disconnected; 0 leaves it to the FE "
+     "(wait_timeout).",
+     "8h", CONFIG_DURATION, .unit_ms = MS, .is_reloadable = true,
+     .offset = AT(config.idle_timeout_ms), .min = 0, .max = 31536000000},
+    {"proxy", "write_timeout",
+     "A client that takes nothing of what waits for it for so long is disconnected; 0 waits for "
+     "ever.",
+     "10m", CONFIG_DURATION, .unit_ms = MS, .is_reloadable = true,
+     .offset = AT(config.write_timeout_ms), .min = 0, .max = 86400000},
+    {"proxy", "keepalive",
+     "A connection without traffic for so long is probed by TCP keepalive; 0 switches it off.",
+     "1m", CONFIG_DURATION, .unit_ms = S, .is_reloadable = true, .offset = AT(config.keepalive_s),
+     .min = 0, .max = 32767},
+    {"proxy", "health_interval",
+     "How often every FE is asked whether it is well: by /api/bootstrap on the port of doris.http, "
+     "else by a login as doris.user. New connections avoid an FE that is not. 0 asks never.",
+     "2s", CONFIG_DURATION, .unit_ms = MS, .offset = AT(config.health_interval_ms), .min = 0,
      .max = 3600000},
+    {"proxy", "tls",
+     "TLS with clients: off, optional (the client chooses) or required. Needs proxy.tls_cert.",
+     "off", CONFIG_ENUM, .is_reloadable = true, .offset = AT(config.tls), .choices = tls_names},
+    {"proxy", "tls_cert",
+     "PEM file with the certificate for clients, followed by intermediate ones. Read again at "
+     "SIGHUP.",
+     "", CONFIG_TEXT, .is_reloadable = true, .offset = AT(config.tls_cert), .min = 0, .max = 4095},
+    {"proxy", "tls_key",
+     "PEM file with its private key; empty: it stands in proxy.tls_cert. Read again at SIGHUP.", "",
+     CONFIG_TEXT, .is_reloadable = true, .offset = AT(config.tls_key), .min = 0, .max = 4095},
+    {"proxy", "backend_tls",
+     "TLS with the FEs, also for the loads of tasks: off, preferred (when the FE offers it), "
+     "required, or verify (its certificate must be good for its host name in proxy.backend). "
+     "SIGHUP changes it for clients' sessions; loads and health checks wait for the next start.",
+     "preferred", CONFIG_ENUM, .is_reloadable = true, .offset = AT(config.backend_tls),
+     .choices = backend_tls_names},
+    {"proxy", "backend_tls_ca",
+     "PEM file with the certificates that sign the FEs'; empty: those of the system.", "",
+     CONFIG_TEXT, .is_reloadable = true, .offset = AT(config.backend_tls_ca), .min = 0,
+     .max = 4095},
+    {"proxy", "allow_clear_passwords",
+     "Let clients whose connection is not encrypted send their password in clear (plugin "
+     "mysql_clear_password, which Doris uses for LDAP users).",
+     "off", CONFIG_ENUM, .is_reloadable = true, .offset = AT(config.clear_passwords),
+     .choices = switch_names},
+    {"proxy", "proxy_protocol_from",
+     "Networks (10.0.0.0/8, ::1/128, separated by commas) whose connections begin with a PROXY "
+     "protocol header, v1 or v2: load balancers. Nobody else's header is believed.",
+     "", CONFIG_NETWORKS, .offset = AT(config.announced_from), .min = 0, .max = 4096},
+    {"proxy", "backend_proxy_protocol",
+     "Tell the FE the client's address by the PROXY protocol: off or v1. Doris wants "
+     "enable_proxy_protocol = true for it, and since 2.1 has it.",
+     "off", CONFIG_ENUM, .offset = AT(config.announce), .choices = announce_names},
 
     {"doris", "http",
      "HTTP address (http_port) of an FE. It ends transactions that a dead FE left behind, and "

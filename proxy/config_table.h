@@ -22,6 +22,7 @@ enum config_type {
     CONFIG_ADDRESS,      /* struct host_port */
     CONFIG_ADDRESS_LIST, /* struct host_port *, followed by its int64_t count */
     CONFIG_ENUM,         /* an int, index into `choices` */
+    CONFIG_NETWORKS,     /* a text that networks_parse() understands */
 };
 
 /* What is being read: the result, and what has no place in it. */
@@ -46,7 +47,7 @@ struct config_key {
 };
 
 enum {
-    CONFIG_N_KEYS = 22,
+    CONFIG_N_KEYS = 35,
     CONFIG_MAX_ADDRESSES = 64,
     CONFIG_ENV_SIZE = 64, /* "SLUICE_SECTION_KEY" and a NUL */
 };

@@ -6,6 +6,7 @@
 
 #include "base/xmalloc.h"
 #include "proxy/config_value.h"
+#include "proxy/networks.h"
 
 enum { LONGEST_HOST = 253, LONGEST_DESCRIPTION = 512, SHOWN_BYTES = 64 };
 
@@ -75,6 +76,18 @@ static bool begins_with_choice(const struct config_key *key, struct span text)
     return false;
 }
 
+static bool are_networks(const struct config_key *key, struct span text, struct err *err)
+{
+    _cleanup_(networks_fini) struct networks ignored = {0};
+    _cleanup_buf_ struct buf accepted = buf_with_max(LONGEST_DESCRIPTION);
+    struct err why = {0};
+    if (networks_parse(text, &ignored, &why)) {
+        return true;
+    }
+    config_value_describe(key, &accepted);
+    return err_say(err, "%s; accepted is %s", why.msg, buf_text(&accepted));
+}
+
 static bool set_text(const struct config_key *key, struct span text, char **ret, struct err *err)
 {
     if ((int64_t)text.n < key->min) {
@@ -88,6 +101,9 @@ static bool set_text(const struct config_key *key, struct span text, char **ret,
     }
     if (key->type == CONFIG_URL && !begins_with_choice(key, text)) {
         return refuse(key, text, "is of no known kind", err);
+    }
+    if (key->type == CONFIG_NETWORKS && !are_networks(key, text, err)) {
+        return false;
     }
     free(*ret);
     *ret = span_dup(text);
@@ -313,6 +329,7 @@ bool config_value_set(const struct config_key *key, struct span text, struct con
     case CONFIG_TEXT:
     case CONFIG_SECRET:
     case CONFIG_PATH:
+    case CONFIG_NETWORKS:
     case CONFIG_URL: return set_text(key, text, member, err);
     case CONFIG_INT: return set_int(key, text, member, err);
     case CONFIG_DURATION: return set_duration(key, text, member, err);
@@ -367,6 +384,7 @@ bool config_value_is_equal(const struct config_key *key, const struct config *a,
     case CONFIG_TEXT:
     case CONFIG_SECRET:
     case CONFIG_PATH:
+    case CONFIG_NETWORKS:
     case CONFIG_URL: return is_equal_text(*(char *const *)x, *(char *const *)y);
     case CONFIG_INT:
     case CONFIG_DURATION: return *(const int64_t *)x == *(const int64_t *)y;
@@ -394,6 +412,7 @@ void config_value_fini(const struct config_key *key, struct config_draft *draft)
     case CONFIG_TEXT:
     case CONFIG_SECRET:
     case CONFIG_PATH:
+    case CONFIG_NETWORKS:
     case CONFIG_URL: text_fini(member); break;
     case CONFIG_INT:
     case CONFIG_DURATION: *(int64_t *)member = 0; break;
@@ -430,6 +449,77 @@ static void append_choices(struct buf *b, const char *const *choices)
     }
 }
 
+static void copy_address(const struct host_port *from, struct host_port *to)
+{
+    to->host = from->host != NULL ? xstrdup(from->host) : NULL;
+    to->port = from->port;
+}
+
+static void copy_addresses(const struct address_list *from, struct address_list *to)
+{
+    to->items = xcalloc((size_t)from->n, sizeof(*to->items));
+    to->n = from->n;
+    for (int64_t i = 0; i < from->n; i++) {
+        copy_address(&from->items[i], &to->items[i]);
+    }
+}
+
+void config_value_copy(const struct config_key *key, const struct config *from,
+                       struct config_draft *to)
+{
+    const void *value = (const char *)from + key->offset;
+    void *member = member_of(key, to);
+    config_value_fini(key, to);
+    switch (key->type) {
+    case CONFIG_TEXT:
+    case CONFIG_SECRET:
+    case CONFIG_PATH:
+    case CONFIG_NETWORKS:
+    case CONFIG_URL: {
+        const char *text = *(char *const *)value;
+        *(char **)member = text != NULL ? xstrdup(text) : NULL;
+        break;
+    }
+    case CONFIG_INT:
+    case CONFIG_DURATION: *(int64_t *)member = *(const int64_t *)value; break;
+    case CONFIG_ADDRESS: copy_address(value, member); break;
+    case CONFIG_ADDRESS_LIST: copy_addresses(value, member); break;
+    case CONFIG_ENUM: *(int *)member = *(const int *)value; break;
+    }
+}
+
+static void append_address(struct buf *b, const struct host_port *a)
+{
+    bool is_v6 = a->host != NULL && strchr(a->host, ':') != NULL;
+    if (a->host != NULL) {
+        buf_printf(b, "%s%s%s:%d", is_v6 ? "[" : "", a->host, is_v6 ? "]" : "", a->port);
+    }
+}
+
+void config_value_show(const struct config_key *key, const struct config *c, struct buf *ret)
+{
+    const void *value = (const char *)c + key->offset;
+    switch (key->type) {
+    case CONFIG_SECRET: buf_append_text(ret, "(secret)"); break;
+    case CONFIG_TEXT:
+    case CONFIG_PATH:
+    case CONFIG_NETWORKS:
+    case CONFIG_URL: buf_append_text(ret, *(char *const *)value); break;
+    case CONFIG_INT: buf_printf(ret, "%" PRId64, *(const int64_t *)value); break;
+    case CONFIG_DURATION: append_duration(ret, *(const int64_t *)value * key->unit_ms); break;
+    case CONFIG_ADDRESS: append_address(ret, value); break;
+    case CONFIG_ADDRESS_LIST: {
+        const struct address_list *list = value;
+        for (int64_t i = 0; i < list->n; i++) {
+            buf_append_text(ret, i > 0 ? " " : "");
+            append_address(ret, &list->items[i]);
+        }
+        break;
+    }
+    case CONFIG_ENUM: buf_append_text(ret, key->choices[*(const int *)value]); break;
+    }
+}
+
 void config_value_describe(const struct config_key *key, struct buf *ret)
 {
     switch (key->type) {
@@ -460,6 +550,9 @@ void config_value_describe(const struct config_key *key, struct buf *ret)
     case CONFIG_ADDRESS_LIST:
         buf_printf(ret, "a list of up to %d HOST:PORT or [IPV6]:PORT, separated by commas",
                    CONFIG_MAX_ADDRESSES);
+        break;
+    case CONFIG_NETWORKS:
+        buf_append_text(ret, "a list of networks (ADDRESS/BITS) or addresses, separated by commas");
         break;
     case CONFIG_ENUM: append_choices(ret, key->choices); break;
     }

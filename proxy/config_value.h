@@ -22,6 +22,11 @@ bool config_value_extend(const struct config_key *key, struct span text, struct 
 /* The key must be one of struct config, not CONFIG_PATH. */
 bool config_value_is_equal(const struct config_key *key, const struct config *a,
                            const struct config *b);
+/* The same key: `to` gets a copy of its own in the place of what it had. */
+void config_value_copy(const struct config_key *key, const struct config *from,
+                       struct config_draft *to);
+/* The value as it could be written; a secret's is "(secret)". */
+void config_value_show(const struct config_key *key, const struct config *c, struct buf *ret);
 /* Frees the member and empties it; secrets are wiped. */
 void config_value_fini(const struct config_key *key, struct config_draft *draft);
 

@@ -1,17 +1,15 @@
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/xmalloc.h"
 #include "proxy/guess.h"
 
+enum { KILL_MAX_SIZE = 1024 }; /* with comments in front */
+
 static const char *const first_words[] = {
     "alter", "cancel", "create", "drop", "explain", "pause", "resume", "select", "show", "with",
 };
-
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0';
-}
 
 static bool is_letter(char c)
 {
@@ -34,6 +32,9 @@ static enum guess guess_first_word(struct span text, bool is_whole)
     struct span word = {.p = text.p, .n = n};
     bool may_grow = n == text.n && !is_whole;
     for (size_t i = 0; i < ARRAY_SIZE(first_words); i++) {
+        if (n > 0 && (word.p[0] | 0x20) != first_words[i][0]) {
+            continue;
+        }
         if (span_ieq_text(word, first_words[i])) {
             return GUESS_YES;
         }
@@ -44,38 +45,85 @@ static enum guess guess_first_word(struct span text, bool is_whole)
     return GUESS_NO;
 }
 
-/* Is `needle` (lower case) around a letter at `rare` in it, anywhere in the text? */
-static bool has_word(struct span text, const char *needle, size_t rare)
+static bool is_our_word_at(const char *p)
 {
-    size_t n = strlen(needle);
-    char letters[2] = {needle[rare], (char)(needle[rare] & ~0x20)};
-    for (size_t i = 0; i < sizeof(letters); i++) {
-        const char *p = text.p;
-        const char *end = text.p + text.n;
-        while (p < end && (p = memchr(p, letters[i], (size_t)(end - p))) != NULL) {
-            if ((size_t)(p - text.p) >= rare && (size_t)(end - p) >= n - rare &&
-                strncasecmp(p - rare, needle, n) == 0) {
-                return true;
-            }
-            p++;
+    bool is_job = (p[0] | 0x20) == 'j' && (p[1] | 0x20) == 'o' && (p[2] | 0x20) == 'b';
+    return is_job || ((p[0] | 0x20) == 't' && (p[1] | 0x20) == 'a' && (p[2] | 0x20) == 's' &&
+                      (p[3] | 0x20) == 'k');
+}
+
+/*
+ * Does "job" or "task" begin at one of the CHUNK bytes at `p`? WORD_SIZE - 1 more are read. Without
+ * a branch the compiler looks at 16 places together: 0.17 µs for a KB of whatever text. Looking for
+ * the rare letters with memchr() takes 0.05 µs for most texts, but 6 µs where they are not rare.
+ */
+enum { CHUNK = 32, WORD_SIZE = 4 };
+
+static bool has_our_word_in_chunk(const char *p)
+{
+    unsigned char found = 0;
+    for (size_t i = 0; i < CHUNK; i++) {
+        unsigned char c0 = (unsigned char)p[i] | 0x20;
+        unsigned char c1 = (unsigned char)p[i + 1] | 0x20;
+        unsigned char c2 = (unsigned char)p[i + 2] | 0x20;
+        unsigned char c3 = (unsigned char)p[i + 3] | 0x20;
+        unsigned char job = (c0 ^ 'j') | (c1 ^ 'o') | (c2 ^ 'b');
+        unsigned char task = (c0 ^ 't') | (c1 ^ 'a') | (c2 ^ 's') | (c3 ^ 'k');
+        found |= (unsigned char)((job == 0) | (task == 0));
+    }
+    return found != 0;
+}
+
+/* Is "job" or "task" anywhere in the text? */
+static bool has_our_word(struct span text)
+{
+    size_t at = 0;
+    for (; text.n - at >= CHUNK + WORD_SIZE - 1; at += CHUNK) {
+        if (has_our_word_in_chunk(text.p + at)) {
+            return true;
+        }
+    }
+    for (; text.n - at >= WORD_SIZE; at++) {
+        if (is_our_word_at(text.p + at)) {
+            return true;
+        }
+    }
+    return text.n >= 3 && span_ieq_text((struct span){text.p + text.n - 3, 3}, "job");
+}
+
+static struct span skip_blanks(struct span text)
+{
+    static const bool BLANKS[256] = {
+        [' '] = true,
+        ['\t' ... '\r'] = true,
+        ['\0'] = true,
+        [';'] = true,
+    };
+    size_t n = 0;
+    while (n < text.n && BLANKS[(unsigned char)text.p[n]]) {
+        n++;
+    }
+    return (struct span){text.p + n, text.n - n};
+}
+
+/* In a short text: comments and a KILL behind them. */
+static bool has_kill(struct span text)
+{
+    for (size_t at = 0; text.n <= KILL_MAX_SIZE && at + 4 <= text.n; at++) {
+        if ((text.p[at] | 0x20) == 'k' && strncasecmp(text.p + at, "kill", 4) == 0) {
+            return true;
         }
     }
     return false;
 }
 
-/* 'j' and 'k' are rare letters: memchr() runs through the rest at many bytes a cycle. */
-static bool has_our_word(struct span text)
+bool guess_is_kill(struct span text)
 {
-    return has_word(text, "job", 0) || has_word(text, "task", 3);
-}
-
-static struct span skip_blanks(struct span text)
-{
-    while (text.n > 0 && (is_blank(*text.p) || *text.p == ';')) {
-        text.p++;
-        text.n--;
+    struct span rest = text.n > 0 ? skip_blanks(text) : text;
+    if (rest.n == 0) {
+        return false;
     }
-    return text;
+    return begins_otherwise(*rest.p) ? has_kill(rest) : span_istarts_with(rest, "kill");
 }
 
 bool guess_is_script(struct span text)
@@ -84,11 +132,12 @@ bool guess_is_script(struct span text)
     return mark != NULL && has_our_word(skip_blanks(span_between(mark, text.p + text.n)));
 }
 
-enum guess guess_is_local(struct span text, bool is_whole)
+/* `rest` begins with the first word of the text, of which n_seen bytes hold none of our words. */
+static enum guess guess_rest(struct span text, struct span rest, size_t n_seen, bool is_whole)
 {
-    struct span rest = skip_blanks(text);
+    enum guess more = is_whole ? GUESS_NO : GUESS_MORE;
     if (rest.n == 0) {
-        return is_whole ? GUESS_NO : GUESS_MORE;
+        return more;
     }
     enum guess first = GUESS_YES;
     if (!begins_otherwise(*rest.p)) {
@@ -97,8 +146,29 @@ enum guess guess_is_local(struct span text, bool is_whole)
     if (first != GUESS_YES) {
         return first;
     }
-    if (has_our_word(rest)) {
-        return GUESS_YES;
+    /* One of our words may have begun at the end of what was seen. */
+    const char *from = text.p + (n_seen >= WORD_SIZE ? n_seen - (WORD_SIZE - 1) : 0);
+    from = from > rest.p ? from : rest.p;
+    return has_our_word(span_between(from, text.p + text.n)) ? GUESS_YES : more;
+}
+
+enum guess guess_is_local_on(struct span text, struct guess_place *place, bool is_whole)
+{
+    assert(place->start <= place->seen && place->seen <= text.n);
+    if (text.n == 0) {
+        return is_whole ? GUESS_NO : GUESS_MORE;
     }
-    return is_whole ? GUESS_NO : GUESS_MORE;
+    struct span rest = skip_blanks((struct span){text.p + place->start, text.n - place->start});
+    enum guess guess = guess_rest(text, rest, place->seen, is_whole);
+    *place = (struct guess_place){0};
+    if (guess == GUESS_MORE) {
+        *place = (struct guess_place){.start = text.n - rest.n, .seen = text.n};
+    }
+    return guess;
+}
+
+enum guess guess_is_local(struct span text, bool is_whole)
+{
+    struct guess_place place = {0};
+    return guess_is_local_on(text, &place, is_whole);
 }

@@ -26,6 +26,18 @@ enum guess {
 
 /* `text` is the whole statement, or the first part of it when is_whole is false. */
 enum guess guess_is_local(struct span text, bool is_whole);
+/*
+ * The same for a text that grows: what was looked at is not looked at again, or a long text that
+ * comes in small pieces would cost the square of its length. `place` is {0} before the first call,
+ * and again after any answer but GUESS_MORE.
+ */
+struct guess_place {
+    size_t start; /* of the first word; so many blanks are in front of it */
+    size_t seen;  /* bytes */
+};
+enum guess guess_is_local_on(struct span text, struct guess_place *place, bool is_whole);
+/* Does a text begin with KILL? Behind a comment or a parenthesis: perhaps. */
+bool guess_is_kill(struct span text);
 /* May one of ours stand behind the first ';' of a whole text? */
 bool guess_is_script(struct span text);
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/xmalloc.h"
 #include "parser/stmt.h"
+#include "parser/utf8.h"
 #include "proxy/grants.h"
 #include "proxy/jobspec.h"
 #include "proxy/local.h"
@@ -300,7 +301,10 @@ static void on_view_reply(void *receiver, struct msg_call *call)
     struct local *l = find_local(receiver, r->session_id);
     if (l != NULL) {
         struct session *s = l->session;
-        if (r->is_ok) {
+        if (r->is_ok && r->is_prepare) {
+            finish(l);
+            session_reply_prepared(s, (const char *const *)r->names, r->n_names);
+        } else if (r->is_ok) {
             finish(l);
             session_reply_packets(s, &r->packets);
         } else {
@@ -310,6 +314,7 @@ static void on_view_reply(void *receiver, struct msg_call *call)
     view_request_destroy(r);
 }
 
+/* With no snapshot it is only prepared. */
 static enum step_result query_views(struct local *l)
 {
     struct view_request *r = view_request_create(queue_of(l), session_id(l->session));
@@ -318,7 +323,8 @@ static enum step_result query_views(struct local *l)
     r->grants = l->grants;
     l->grants = (struct grants){0};
     r->sql = take_ptr(l->stmt.u.view.sql);
-    r->capabilities = session_capabilities(l->session);
+    r->form = session_form(l->session);
+    r->is_prepare = r->snapshot == NULL;
     views_send(env_of(l)->views, r);
     return STEP_WAIT;
 }
@@ -381,36 +387,110 @@ static void on_sched_reply(void *receiver, struct msg_call *call)
     sched_request_destroy(r);
 }
 
-enum local_verdict local_accept(struct session *s, struct span sql, bool is_prepare,
-                                struct err *err)
+/* --- which statement ---------------------------------------------------------------------------- */
+
+static enum local_verdict fail_prepare(const char *what, struct err *err)
 {
-    struct stmt stmt = {0};
-    switch (stmt_parse(sql, &stmt, err)) {
-    case STMT_FOREIGN: return LOCAL_FOREIGN;
-    case STMT_BAD: return LOCAL_ERROR;
+    (void)err_set(
+        err, ERR_UNSUPPORTED_PS, "HY000",
+        "Job statements and queries over jobs() and tasks() are prepared and executed one "
+        "by one; %s",
+        what);
+    return LOCAL_ERROR;
+}
+
+static enum local_verdict fail_encoding(struct span whole, size_t at, struct err *err)
+{
+    size_t line = 1;
+    size_t line_at = 0;
+    for (size_t i = 0; i < at; i++) {
+        if (whole.p[i] == '\n') {
+            line++;
+            line_at = i + 1;
+        }
+    }
+    (void)err_set(err, ERR_INVALID_CHARACTER_STRING, "HY000",
+                  "Invalid utf8 character string: the byte 0x%02x at (line %zu, pos %zu), byte %zu "
+                  "of the text, is no UTF-8. Sluice and Doris read statements as UTF-8, whatever "
+                  "character set the client has chosen: send it in utf8mb4",
+                  (unsigned char)whole.p[at], line, at - line_at, at + 1);
+    return LOCAL_ERROR;
+}
+
+/* STMT_OURS: *ret is filled, and the text is one that a job may keep. */
+static enum local_verdict read_statement(const struct local_text *text, struct stmt *ret,
+                                         struct err *err)
+{
+    bool is_part = text->use == LOCAL_PART;
+    enum stmt_verdict verdict = is_part ? stmt_parse_part(text->whole, text->sql, ret, err)
+                                        : stmt_parse(text->sql, ret, err);
+    switch (verdict) {
+    case STMT_FOREIGN:
+        return text->use == LOCAL_BOUND
+                   ? fail_prepare("with these parameters it is none of these", err)
+                   : LOCAL_FOREIGN;
+    case STMT_SCRIPT:
+        return text->use == LOCAL_WHOLE ? LOCAL_SCRIPT
+                                        : fail_prepare("this is a text of several", err);
+    case STMT_BAD:
     case STMT_OURS: break;
     }
-    if (is_prepare) {
-        stmt_fini(&stmt);
-        (void)err_set(err, ERR_UNSUPPORTED_PS, "HY000",
-                      "Job statements and queries over jobs() and tasks() cannot be prepared yet. "
-                      "Send them as plain text");
-        return LOCAL_ERROR;
+    size_t n_valid = utf8_valid(text->sql);
+    if (n_valid < text->sql.n) {
+        if (verdict == STMT_OURS) {
+            stmt_fini(ret);
+        }
+        return fail_encoding(text->whole, (size_t)(text->sql.p - text->whole.p) + n_valid, err);
     }
+    return verdict == STMT_BAD ? LOCAL_ERROR : LOCAL_TAKEN;
+}
+
+bool local_claims(struct span sql)
+{
+    return stmt_claims(sql);
+}
+
+static struct local *get_local(struct session *s)
+{
     struct local **slot = session_local(s);
     if (*slot == NULL) {
         *slot = xcalloc(1, sizeof(**slot));
         (*slot)->session = s;
     }
-    struct local *l = *slot;
-    assert(!l->is_busy);
+    assert(!(*slot)->is_busy);
+    return *slot;
+}
+
+static void prepare(struct local *l)
+{
+    if (l->stmt.kind == STMT_VIEW_QUERY) {
+        (void)query_views(l); /* which waits */
+        return;
+    }
+    struct session *s = l->session;
+    finish(l);
+    session_reply_prepared(s, NULL, 0);
+}
+
+enum local_verdict local_accept(struct session *s, const struct local_text *text, struct err *err)
+{
+    struct stmt stmt = {0};
+    enum local_verdict verdict = read_statement(text, &stmt, err);
+    if (verdict != LOCAL_TAKEN) {
+        return verdict;
+    }
+    struct local *l = get_local(s);
     l->stmt = stmt;
-    l->text = span_dup(sql);
+    l->text = span_dup(text->sql);
     if (stmt.kind == STMT_CREATE_JOB) {
         /* The packet is gone when the FE has answered our questions: point into the copy. */
-        l->stmt.u.create.insert.text.p = l->text + (stmt.u.create.insert.text.p - sql.p);
+        l->stmt.u.create.insert.text.p = l->text + (stmt.u.create.insert.text.p - text->sql.p);
     }
     l->is_busy = true;
-    go_on(l);
+    if (text->use == LOCAL_PREPARE) {
+        prepare(l);
+    } else {
+        go_on(l);
+    }
     return LOCAL_TAKEN;
 }

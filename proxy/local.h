@@ -4,6 +4,8 @@
  *
  *     client ---COM_QUERY--> session --local_accept()--> FOREIGN: relayed untouched
  *                               |                        ERROR:   session sends *err as ERR packet
+ *                               |                        SCRIPT:  several: session cuts the text
+ *                               |                                 (parser/script.h), shows each part
  *                               |                        TAKEN:   the local side owns the exchange:
  *                               |<--session_ask(sql)-- it may ask the FE, on the client's own
  *                               |---on_answer(rows)-->  connection, one question at a time, while
@@ -23,11 +25,31 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "proxy/result.h"
 
 struct session;
 struct local; /* per session, created on its first local statement; owned by the session */
 
-enum local_verdict { LOCAL_FOREIGN, LOCAL_ERROR, LOCAL_TAKEN };
+enum local_verdict {
+    LOCAL_FOREIGN,
+    LOCAL_ERROR,
+    LOCAL_TAKEN,
+    LOCAL_SCRIPT, /* several statements, and not all are foreign; only for LOCAL_WHOLE */
+};
+
+/* What is to be done with a text. */
+enum local_use {
+    LOCAL_WHOLE,   /* run it: a COM_QUERY's */
+    LOCAL_PART,    /* run it: a statement of several, as parser/script.h cut them */
+    LOCAL_BOUND,   /* run it: a COM_STMT_EXECUTE's, with its parameters; never FOREIGN */
+    LOCAL_PREPARE, /* is it right, which columns has it? Ends with session_reply_prepared() */
+};
+
+struct local_text {
+    struct span whole; /* what the client sent: errors tell places in it */
+    struct span sql;   /* all or a part of it; gone when local_accept() returns */
+    enum local_use use;
+};
 
 /* What the FE said to session_ask(): text protocol, all of it, within a cap of 16 MB. */
 struct answer {
@@ -44,11 +66,12 @@ typedef void (*answer_fn)(struct session *s, const struct answer *answer, void *
 /* --- implemented by the local side (proxy/local.c), called by the session --------------------- */
 
 /*
- * A COM_QUERY (is_prepare false) or COM_STMT_PREPARE text. Called only when every earlier command
- * of the session has been answered, so that the local side may talk to the FE at once.
+ * Called only when every earlier command of the session has been answered, so that the local side
+ * may talk to the FE at once.
  */
-enum local_verdict local_accept(struct session *s, struct span sql, bool is_prepare,
-                                struct err *err);
+enum local_verdict local_accept(struct session *s, const struct local_text *text, struct err *err);
+/* Is this one statement ours, or meant for us? Pure. */
+bool local_claims(struct span sql);
 /* The session is ending; *local (session_local) is destroyed, pending questions are dropped. */
 void local_destroy(struct local *local);
 
@@ -72,12 +95,14 @@ void session_ask(struct session *s, const char *sql, answer_fn on_answer, void *
 /* Each ends the local statement; exactly one of them must be called. */
 void session_reply_ok(struct session *s, uint64_t affected, const char *info);
 void session_reply_err(struct session *s, const struct err *err);
-/* `packets`: whole packets made by result.h with sequence ids from 1; moved, not copied. */
+/* `packets`: a result set made by result.h in the session's form; moved, not copied. */
 void session_reply_packets(struct session *s, struct buf *packets);
+/* To LOCAL_PREPARE: it is right; the names of its columns. */
+void session_reply_prepared(struct session *s, const char *const *names, size_t n);
 /* The statement is not ours after all (a job the FE has itself, say): relay it untouched. */
 void session_reply_forward(struct session *s);
 
-/* Capability flags the client and the FE agreed on, for result.h; MariaDB's in the upper half. */
-uint64_t session_capabilities(const struct session *s);
+/* How the answer to the statement at hand must look; valid until the reply. */
+struct result_form session_form(const struct session *s);
 
 #endif

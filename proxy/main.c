@@ -7,6 +7,7 @@
 #include "proxy/app.h"
 #include "proxy/config.h"
 #include "proxy/options.h"
+#include "proxy/tls.h"
 
 enum { EXIT_FORCED = 130 };
 
@@ -36,6 +37,22 @@ static int run(const struct config *config, const struct config_sources *from)
     return EXIT_SUCCESS;
 }
 
+/* What the files that the configuration names are good for. */
+static int check(const struct config *config, const char *file)
+{
+    struct err err = {0};
+    struct tls_context *tls = tls_context_create(config, &err);
+    if (tls == NULL) {
+        return usage(&err);
+    }
+    if (tls_context_warning(tls) != NULL) {
+        (void)fprintf(stderr, "sluice: warning: %s\n", tls_context_warning(tls)); /* as above */
+    }
+    (void)printf("%s: the configuration is right\n", file); /* for people only */
+    tls_context_unref(tls);
+    return EXIT_SUCCESS;
+}
+
 static int run_with_config(const struct options *options)
 {
     struct config_sources from = {
@@ -50,8 +67,7 @@ static int run_with_config(const struct options *options)
     }
     int rc = EXIT_SUCCESS;
     if (options->action == OPTIONS_CHECK_CONFIG) {
-        (void)printf("%s: the configuration is right\n",
-                     from.file != NULL ? from.file : "no file"); /* for people only */
+        rc = check(&config, from.file != NULL ? from.file : "no file");
     } else {
         rc = run(&config, &from);
     }

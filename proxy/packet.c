@@ -189,12 +189,16 @@ void packet_put_text(struct buf *out, struct span text)
     buf_append_span(out, text);
 }
 
+/* Client libraries count their own errors in this range; from a server libmariadb refuses them. */
+enum { FIRST_CLIENT_ERROR = 2000, LAST_CLIENT_ERROR = 2999 };
+
 void packet_put_err(struct buf *out, uint8_t sequence, const struct err *err,
                     enum packet_err_form form)
 {
+    bool is_of_clients = err->code >= FIRST_CLIENT_ERROR && err->code <= LAST_CLIENT_ERROR;
     size_t at = packet_begin(out, sequence);
     packet_put_u8(out, PACKET_ERR);
-    packet_put_u16(out, (uint16_t)err->code);
+    packet_put_u16(out, (uint16_t)(is_of_clients ? ERR_UNKNOWN : err->code));
     if (form == PACKET_ERR_FULL) {
         buf_append_char(out, '#');
         buf_append(out, err->sqlstate, 5);

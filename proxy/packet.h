@@ -71,6 +71,7 @@ enum packet_mark {
 #define CAP_PROTOCOL_41         (UINT64_C(1) << 9)
 #define CAP_SSL                 (UINT64_C(1) << 11)
 #define CAP_SECURE_CONNECTION   (UINT64_C(1) << 15)
+#define CAP_MULTI_STATEMENTS    (UINT64_C(1) << 16)
 #define CAP_PLUGIN_AUTH         (UINT64_C(1) << 19)
 #define CAP_AUTH_LENENC         (UINT64_C(1) << 21)
 #define CAP_DEPRECATE_EOF       (UINT64_C(1) << 24)
@@ -85,6 +86,7 @@ enum packet_status {
     STATUS_NONE = 0x0000, /* what Doris always says but for MORE_RESULTS */
     STATUS_MORE_RESULTS = 0x0008,
     STATUS_CURSOR_EXISTS = 0x0040,
+    STATUS_LAST_ROW_SENT = 0x0080,
 };
 
 /* MariaDB's progress report is an ERR packet with this number; it ends nothing. */
@@ -143,7 +145,8 @@ void packet_put_text(struct buf *out, struct span text);
 
 /*
  * An ERR packet. Before the client has told its capabilities an ERR has no SQLSTATE: servers leave
- * it out there and old clients would show it as text.
+ * it out there and old clients would show it as text. A number of the client libraries' own, which
+ * came from one of ours, goes out as ERR_UNKNOWN.
  */
 enum packet_err_form { PACKET_ERR_FULL, PACKET_ERR_BEFORE_HANDSHAKE };
 void packet_put_err(struct buf *out, uint8_t sequence, const struct err *err,

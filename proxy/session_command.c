@@ -1,17 +1,19 @@
 #include <assert.h>
 
 #include "base/xmalloc.h"
-#include "proxy/ask.h"
+#include "parser/lex.h"
+#include "proxy/backends.h"
+#include "proxy/binary.h"
 #include "proxy/guess.h"
 #include "proxy/packet.h"
-#include "proxy/result.h"
 #include "proxy/session.h"
+#include "proxy/session_auth.h"
+#include "proxy/session_parts.h"
 #include "proxy/worker_session.h"
 
 enum {
-    LOCAL_MAX_SIZE = 1 << 20, /* payload; longer statements are the FE's business */
-    /* A whole LOCAL_MAX_SIZE command fits, with reading still on; then one more read may come. */
-    HELD_HIGH_MARK = LOCAL_MAX_SIZE + (64 << 10),
+    /* A whole command that may be ours fits, with reading still on; then one more read may come. */
+    HELD_HIGH_MARK = SESSION_LOCAL_MAX + (64 << 10),
     HELD_MAX_SIZE = HELD_HIGH_MARK + 2 * WORKER_SCRATCH_SIZE,
 };
 
@@ -21,16 +23,12 @@ enum fate {
     FATE_MORE,  /* hold it until there is more of it */
     FATE_WAIT,  /* hold it until the earlier commands are answered */
     FATE_OFFER, /* show it to the local side */
+    FATE_ASK,   /* the same, but the FE may still be sending: it must give a sign first */
     FATE_ENDED, /* the session has ended */
 };
 
-/*
- * The statement of a COM_QUERY or COM_STMT_PREPARE whose payload begins with `payload`. With
- * QUERY_ATTRIBUTES (MySQL 8.0.23) COM_QUERY has two counts in front; a statement that really has
- * attributes is left to the FE.
- */
-static enum guess find_text(const struct session *s, struct span payload, bool is_whole,
-                            struct span *ret_text)
+enum guess session_find_text(const struct session *s, struct span payload, bool is_whole,
+                             struct span *ret_text)
 {
     struct packet_reader r = packet_reader_of(payload);
     uint64_t agreed = s->capabilities & s->greeting.offered;
@@ -38,32 +36,61 @@ static enum guess find_text(const struct session *s, struct span payload, bool i
     if (command == COM_QUERY && (agreed & CAP_QUERY_ATTRIBUTES) != 0) {
         uint64_t n_attributes = packet_get_lenenc(&r);
         (void)packet_get_lenenc(&r);
+        if (n_attributes > 0 && !r.is_bad) {
+            binary_skip_attributes(&r, n_attributes);
+        }
         if (r.is_bad) {
             return is_whole ? GUESS_NO : GUESS_MORE;
-        }
-        if (n_attributes > 0) {
-            return GUESS_NO;
         }
     }
     *ret_text = packet_get_bytes(&r, packet_left(&r));
     return GUESS_YES;
 }
 
-static enum fate decide_statement(const struct session *s, struct span rest, uint32_t length)
+bool session_has_peers(const struct session *s)
+{
+    return backends_count(worker_shared(s->worker)->backends) > 1;
+}
+
+/* Of a command that is ours and will be answered: in its order, and not among the FE's packets. */
+static enum fate fate_of_ours(const struct session *s)
+{
+    if (!track_is_idle(&s->track)) {
+        return FATE_WAIT;
+    }
+    return track_may_be_owed(&s->track) ? FATE_ASK : FATE_OFFER;
+}
+
+/* By its first byte, which is all that most texts are looked at. */
+static bool may_be_kill(struct span text)
+{
+    return text.n > 0 && ((*text.p | 0x20) == 'k' || !lex_is_letter(*text.p));
+}
+
+static enum guess guess_text(struct session *s, struct span text, bool is_whole, uint32_t length)
+{
+    enum guess guess = guess_is_local_on(text, &s->guessed, is_whole);
+    if (guess == GUESS_NO && length <= GUESS_SCRIPT_MAX_SIZE) {
+        guess = !is_whole ? GUESS_MORE : guess_is_script(text) ? GUESS_YES : GUESS_NO;
+    }
+    if (guess == GUESS_NO && may_be_kill(text) && session_has_peers(s) && guess_is_kill(text)) {
+        guess = GUESS_YES;
+    }
+    return guess;
+}
+
+static enum fate decide_statement(struct session *s, struct span rest, uint32_t length)
 {
     struct span text = {0};
     size_t n = rest.n - PACKET_HEADER_SIZE;
     bool is_whole = n >= length;
     struct span payload = {rest.p + PACKET_HEADER_SIZE, is_whole ? length : n};
-    if (length > LOCAL_MAX_SIZE) {
+    if (length > SESSION_LOCAL_MAX) {
         return FATE_PASS;
     }
-    enum guess guess = find_text(s, payload, is_whole, &text);
+    enum guess guess = session_find_text(s, payload, is_whole, &text);
     if (guess == GUESS_YES) {
-        guess = guess_is_local(text, is_whole);
-    }
-    if (guess == GUESS_NO && length <= GUESS_SCRIPT_MAX_SIZE) {
-        guess = !is_whole ? GUESS_MORE : guess_is_script(text) ? GUESS_YES : GUESS_NO;
+        guess = guess_text(s, text, is_whole, length);
     }
     if (guess == GUESS_NO) {
         return FATE_PASS;
@@ -71,7 +98,65 @@ static enum fate decide_statement(const struct session *s, struct span rest, uin
     if (guess == GUESS_MORE || !is_whole) {
         return FATE_MORE;
     }
-    return track_is_idle(&s->track) ? FATE_OFFER : FATE_WAIT;
+    return fate_of_ours(s);
+}
+
+static bool is_about_prepared(uint8_t command)
+{
+    switch (command) {
+    case COM_STMT_EXECUTE:
+    case COM_STMT_SEND_LONG_DATA:
+    case COM_STMT_CLOSE:
+    case COM_STMT_RESET:
+    case COM_STMT_FETCH:
+    case COM_STMT_BULK_EXECUTE: return true;
+    default: return false;
+    }
+}
+
+static void fail_too_large(struct session *s)
+{
+    struct err err = {0};
+    (void)err_set(&err, ERR_NET_PACKET_TOO_LARGE, "08S01",
+                  "a command about a prepared job statement or jobs() query has 16 MB and more; "
+                  "Sluice takes up to %d bytes",
+                  SESSION_LOCAL_MAX);
+    session_fail(s, &err);
+}
+
+/* Statements were prepared here: is the command about one of them? */
+static enum fate decide_prepared(struct session *s, struct span rest, uint32_t length)
+{
+    enum { ID_SIZE = 5 }; /* the command's byte and the statement's id */
+    size_t n = rest.n - PACKET_HEADER_SIZE;
+    struct span payload = {rest.p + PACKET_HEADER_SIZE, ID_SIZE};
+    uint8_t command = (uint8_t)*payload.p;
+    if (!is_about_prepared(command) || length < ID_SIZE) {
+        return FATE_PASS;
+    }
+    if (n < ID_SIZE) {
+        return FATE_MORE;
+    }
+    if (!session_prepared_is_ours(s, payload)) {
+        return FATE_PASS;
+    }
+    if (length == PACKET_MAX_PAYLOAD) {
+        fail_too_large(s);
+        return FATE_ENDED;
+    }
+    if (length <= SESSION_LOCAL_MAX && n < length) {
+        return FATE_MORE;
+    }
+    bool is_silent = command == COM_STMT_CLOSE || command == COM_STMT_SEND_LONG_DATA;
+    return is_silent ? FATE_OFFER : fate_of_ours(s);
+}
+
+static enum fate decide_process_kill(const struct session *s, struct span rest, uint32_t length)
+{
+    if (length > SESSION_LOCAL_MAX || !session_has_peers(s)) {
+        return FATE_PASS;
+    }
+    return rest.n - PACKET_HEADER_SIZE < length ? FATE_MORE : fate_of_ours(s);
 }
 
 static enum fate decide_change_user(struct session *s, struct span rest, uint32_t length)
@@ -92,7 +177,8 @@ static enum fate decide_change_user(struct session *s, struct span rest, uint32_
         return FATE_ENDED;
     }
     struct span payload = {rest.p + PACKET_HEADER_SIZE, length};
-    if (!handshake_read_change_user(payload, &user, &err)) {
+    if (!handshake_read_change_user(payload, &user, &err) ||
+        !session_auth_change_user(s, payload, &err)) {
         session_fail(s, &err);
         return FATE_ENDED;
     }
@@ -101,48 +187,62 @@ static enum fate decide_change_user(struct session *s, struct span rest, uint32_
     return FATE_PASS;
 }
 
+static enum fate decide_new(struct session *s, struct span rest, uint32_t length, uint8_t command)
+{
+    if (command == COM_CHANGE_USER) {
+        return decide_change_user(s, rest, length);
+    }
+    if (length == 0 || packet_sequence(rest.p) != 0) {
+        return FATE_PASS;
+    }
+    if (command == COM_QUERY || command == COM_STMT_PREPARE) {
+        return decide_statement(s, rest, length);
+    }
+    if (s->prepared != NULL) {
+        enum fate fate = decide_prepared(s, rest, length);
+        if (fate != FATE_PASS) {
+            return fate;
+        }
+    }
+    return command == COM_PROCESS_KILL ? decide_process_kill(s, rest, length) : FATE_PASS;
+}
+
+static enum fate decide_command(struct session *s, struct span rest)
+{
+    uint32_t length = packet_length(rest.p);
+    uint8_t command = length > 0 ? (uint8_t)rest.p[PACKET_HEADER_SIZE] : COM_SLEEP;
+    enum fate fate = FATE_PASS;
+    if (s->must_forward) {
+        s->must_forward = false;
+    } else {
+        fate = track_is_full(&s->track) ? FATE_WAIT : decide_new(s, rest, length, command);
+    }
+    if (fate == FATE_PASS && s->prepared != NULL) {
+        session_prepared_passed(s, command);
+    }
+    return fate;
+}
+
 static enum fate decide(struct session *s, struct span rest)
 {
     enum track_client next = track_client_next(&s->track, rest);
     if (next != TRACK_CLIENT_COMMAND) {
         return next == TRACK_CLIENT_MORE ? FATE_MORE : FATE_PASS;
     }
-    if (s->must_forward) {
-        s->must_forward = false;
-        return FATE_PASS;
-    }
-    if (track_is_full(&s->track)) {
-        return FATE_WAIT;
-    }
-    uint32_t length = packet_length(rest.p);
-    uint8_t command = length > 0 ? (uint8_t)rest.p[PACKET_HEADER_SIZE] : COM_SLEEP;
-    if (command == COM_CHANGE_USER) {
-        return decide_change_user(s, rest, length);
-    }
-    bool is_statement = command == COM_QUERY || command == COM_STMT_PREPARE;
-    if (!is_statement || packet_sequence(rest.p) != 0) {
-        return FATE_PASS;
-    }
-    return decide_statement(s, rest, length);
+    return decide_command(s, rest);
 }
 
-/* Shows a command to the local side. It may answer at once: then the state is READY again. */
-static void offer(struct session *s, struct span packet)
+/* A password or the like, within a login or COM_CHANGE_USER. */
+static bool is_auth_packet(const struct session *s, struct span rest)
 {
-    struct err err = {0};
-    struct span text = {0};
-    struct span payload = {packet.p + PACKET_HEADER_SIZE, packet.n - PACKET_HEADER_SIZE};
-    bool is_prepare = (uint8_t)payload.p[0] == COM_STMT_PREPARE;
-    (void)find_text(s, payload, true, &text); /* found before, or it would not be offered */
-    s->local_size = packet.n;
-    session_move(s, SESSION_LOCAL);
-    s->n_nested++;
-    switch (local_accept(s, text, is_prepare, &err)) {
-    case LOCAL_FOREIGN: session_reply_forward(s); break;
-    case LOCAL_ERROR: session_reply_err(s, &err); break;
-    case LOCAL_TAKEN: break;
-    }
-    s->n_nested--;
+    return s->auth.is_active && s->track.client_left == 0 &&
+           track_client_next(&s->track, rest) == TRACK_CLIENT_DATA;
+}
+
+static void offer(struct session *s, struct span rest)
+{
+    size_t size = PACKET_HEADER_SIZE + (size_t)packet_length(rest.p);
+    session_local_offer(s, (struct span){rest.p, size < rest.n ? size : rest.n}, size);
 }
 
 /*
@@ -160,15 +260,24 @@ static size_t consume(struct session *s, const char *p, size_t n)
     size_t sent = 0;
     while (pos < n && (s->state == SESSION_READY || s->state == SESSION_LOGIN)) {
         if (s->n_skip > 0) {
-            assert(s->n_skip <= n - pos && sent == pos);
-            pos += s->n_skip;
+            size_t skipped = s->n_skip < n - pos ? s->n_skip : n - pos;
+            assert(sent == pos);
+            pos += skipped;
             sent = pos;
-            s->n_skip = 0;
+            s->n_skip -= skipped;
             continue;
         }
         struct span rest = {p + pos, n - pos};
-        if (!s->has_response && !session_login_response(s, rest)) {
-            break;
+        if (!s->has_response || is_auth_packet(s, rest)) {
+            session_to_server(s, p + sent, pos - sent);
+            size_t used = s->has_response ? session_auth_client_packet(s, rest)
+                                          : session_login_response(s, rest);
+            pos += used;
+            sent = pos;
+            if (used == 0) {
+                break;
+            }
+            continue;
         }
         size_t body = track_client_body(&s->track, rest.n);
         if (body > 0) {
@@ -179,11 +288,13 @@ static size_t consume(struct session *s, const char *p, size_t n)
         if (fate == FATE_PASS) {
             track_client_take(&s->track, rest);
             pos += PACKET_HEADER_SIZE;
-        } else if (fate == FATE_OFFER) {
+        } else if (fate == FATE_OFFER || fate == FATE_ASK) {
             session_to_server(s, p + sent, pos - sent);
             sent = pos;
-            if (session_is_open(s)) {
-                offer(s, (struct span){rest.p, PACKET_HEADER_SIZE + packet_length(rest.p)});
+            if (session_is_open(s) && fate == FATE_ASK) {
+                session_script_barrier(s);
+            } else if (session_is_open(s)) {
+                offer(s, rest);
             }
         } else {
             break;
@@ -200,24 +311,29 @@ static void hold(struct session *s, const char *p, size_t n)
     }
     buf_append(&s->held, p, n);
     if (!buf_ok(&s->held)) { /* reading stops far below */
-        session_end(s, "more than %d bytes of the client's wait", HELD_MAX_SIZE);
+        session_end_as(s, SESSION_ENDING_PROTOCOL, "more than %d bytes of the client's wait",
+                       HELD_MAX_SIZE);
     }
 }
 
 void session_command_client_bytes(struct session *s, const char *p, size_t n)
 {
+    s->held.max = HELD_MAX_SIZE;
     if (s->held.len > 0 || s->state == SESSION_LOCAL) {
         hold(s, p, n);
         session_command_resume(s);
         return;
     }
-    s->held.max = HELD_MAX_SIZE;
     size_t used = consume(s, p, n);
     hold(s, p + used, n - used);
 }
 
 void session_command_resume(struct session *s)
 {
+    if (s->held.len > 0 && s->state == SESSION_LOCAL && s->script != NULL) {
+        session_script_client_bytes(s);
+        session_script_run(s);
+    }
     if (s->held.len == 0 || (s->state != SESSION_READY && s->state != SESSION_LOGIN)) {
         return;
     }
@@ -239,153 +355,16 @@ bool session_command_is_idle(const struct session *s)
     return s->state == SESSION_READY && s->held.len == 0 && track_is_idle(&s->track);
 }
 
-/* --- the FE's bytes --------------------------------------------------------------------------- */
-
-static void on_ask_bytes(struct session *s, const char *p, size_t n)
-{
-    size_t used = 0;
-    enum ask_step step = ask_feed(s->ask, p, n, &used);
-    if (step == ASK_MORE) {
-        return;
-    }
-    if (step == ASK_BROKEN) {
-        struct err err = {0};
-        (void)err_set(&err, ERR_SERVER_LOST, "HY000",
-                      "the FE asked for a local file in answer to a question of Sluice's own; the "
-                      "connection was given up");
-        session_fail(s, &err);
-        return;
-    }
-    struct ask *done = take_ptr(s->ask);
-    s->n_nested++;
-    s->on_answer(s, ask_answer(done), s->answer_arg);
-    s->n_nested--;
-    ask_destroy(done);
-    if (used < n && session_is_open(s)) {
-        session_end(s, "the FE sent more than its answer to a question of Sluice's own");
-    }
-}
-
 void session_command_server_bytes(struct session *s, const char *p, size_t n)
 {
-    if (s->state != SESSION_LOCAL) {
+    if (s->auth.is_active) {
+        session_auth_server_bytes(s, p, n);
+    } else if (s->state != SESSION_LOCAL) {
         /* Sent first, looked at afterwards: the client works on it in the meantime. */
         if (session_to_client(s, p, n)) {
             track_server(&s->track, p, n);
         }
-    } else if (s->ask != NULL) {
-        on_ask_bytes(s, p, n);
     } else {
-        session_end(s, "the FE sent something although it was not asked");
+        session_local_server_bytes(s, p, n);
     }
-}
-
-/* --- proxy/local.h ---------------------------------------------------------------------------- */
-
-/* The LOCAL command is over: it is skipped, or goes to the FE, when `held` is worked on. */
-static void local_done(struct session *s)
-{
-    assert(s->ask == NULL);
-    s->local_size = 0;
-    session_move(s, SESSION_READY);
-    if (s->n_nested == 0) {
-        session_settle(s);
-    }
-}
-
-static void answered_here(struct session *s)
-{
-    worker_count(&worker_own_counters(s->worker)->local_statements);
-    s->n_skip = s->local_size;
-    local_done(s);
-}
-
-void session_reply_packets(struct session *s, struct buf *packets)
-{
-    assert(buf_ok(packets));
-    if (s->state != SESSION_LOCAL) { /* the session ended meanwhile */
-        buf_fini(packets);
-        return;
-    }
-    s->n_replied += packets->len;
-    if (!relay_send_buf(&s->client, packets)) {
-        session_end(s, "the client's connection broke");
-        return;
-    }
-    answered_here(s);
-}
-
-void session_reply_ok(struct session *s, uint64_t affected, const char *info)
-{
-    _cleanup_buf_ struct buf out = buf_with_max(RELAY_OUT_MAX);
-    result_ok(&out, 1, affected, info);
-    session_reply_packets(s, &out);
-}
-
-void session_reply_err(struct session *s, const struct err *err)
-{
-    _cleanup_buf_ struct buf out = buf_with_max(RELAY_OUT_MAX);
-    result_err(&out, 1, err);
-    session_reply_packets(s, &out);
-}
-
-void session_reply_forward(struct session *s)
-{
-    if (s->state == SESSION_LOCAL) {
-        s->must_forward = true;
-        local_done(s);
-    }
-}
-
-void session_ask(struct session *s, const char *sql, answer_fn on_answer, void *arg)
-{
-    if (s->state != SESSION_LOCAL) { /* the session ended meanwhile: no answer will come */
-        return;
-    }
-    assert(s->ask == NULL);
-    _cleanup_buf_ struct buf out = buf_with_max(RELAY_OUT_MAX);
-    size_t at = packet_begin(&out, 0);
-    packet_put_u8(&out, COM_QUERY);
-    if ((s->capabilities & s->greeting.offered & CAP_QUERY_ATTRIBUTES) != 0) {
-        packet_put_lenenc(&out, 0); /* no attributes, in one set */
-        packet_put_lenenc(&out, 1);
-    }
-    buf_append_text(&out, sql);
-    (void)packet_end(&out, at); /* the FE's reply tells the next sequence id */
-    assert(buf_ok(&out));
-    for (size_t pos = 0; pos < out.len;) {
-        track_client_take(&s->track, (struct span){out.data + pos, out.len - pos});
-        pos += PACKET_HEADER_SIZE;
-        pos += track_client_body(&s->track, out.len - pos);
-    }
-    s->ask = ask_create(&s->track, ASK_MAX_SIZE);
-    s->on_answer = on_answer;
-    s->answer_arg = arg;
-    session_to_server(s, out.data, out.len);
-}
-
-struct worker *session_worker(struct session *s)
-{
-    return s->worker;
-}
-
-uint64_t session_id(const struct session *s)
-{
-    return s->id;
-}
-
-const char *session_user(const struct session *s)
-{
-    return s->user != NULL ? s->user : "";
-}
-
-struct local **session_local(struct session *s)
-{
-    return &s->local;
-}
-
-uint64_t session_capabilities(const struct session *s)
-{
-    /* Doris honours DEPRECATE_EOF although it does not offer it: facts/doris-ports.md A1. */
-    return s->capabilities & (s->greeting.offered | CAP_DEPRECATE_EOF);
 }

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 #include "proxy/command.h"
@@ -50,6 +51,7 @@ static struct track_entry *tail_of(struct track *t)
 
 static void reply_done(struct track *t)
 {
+    t->is_owed = head_of(t)->command == COM_STMT_PREPARE;
     pop(t);
     t->has_replied = true;
     t->is_started = false;
@@ -88,8 +90,8 @@ static bool is_classic_eof(const struct seen *pk)
 }
 
 /*
- * The packet behind the last row. With DEPRECATE_EOF it is an OK packet with another mark, but
- * Doris sends the five bytes of an EOF there too (facts/doris-ports.md A7).
+ * The packet behind the last row. With DEPRECATE_EOF it is an OK packet with another mark; an EOF
+ * of five bytes is understood there, too.
  */
 static bool is_end_of_rows(const struct track *t, const struct seen *pk, unsigned *ret_status)
 {
@@ -104,7 +106,7 @@ static bool is_end_of_rows(const struct track *t, const struct seen *pk, unsigne
 static void definitions_done(struct track *t)
 {
     bool is_prepare = command_reply(head_of(t)->command) == REPLY_PREPARE;
-    if (t->is_classic || (is_prepare && t->is_eof_odd)) {
+    if (t->is_classic) {
         t->state = TRACK_DEFINITIONS_END;
     } else if (!is_prepare) {
         t->state = TRACK_ROWS;
@@ -339,6 +341,7 @@ static void on_packet(struct track *t, const uint8_t *packet)
     uint8_t previous = t->last_sequence;
     t->is_continued = length == PACKET_MAX_PAYLOAD;
     t->last_sequence = pk.sequence;
+    t->is_owed = false;
     if (is_continuation) {
         return;
     }
@@ -362,22 +365,29 @@ static void on_packet(struct track *t, const uint8_t *packet)
 
 /*
  * The one hot loop: skips whole rows. Stops in front of a packet that may be more than a row, or
- * that is not whole. A 50-byte row costs 4 ns this way and 7 through take_packet().
+ * that is not whole. A 50-byte row costs 2.5 ns this way, 3.7 with the header read byte by byte, and
+ * 7 through take_packet().
  */
 static const uint8_t *skip_rows(struct track *t, const uint8_t *p, const uint8_t *end)
 {
+    uint32_t last = (uint32_t)t->last_sequence << 24; /* header of the last row passed */
     while (end - p > PACKET_HEADER_SIZE) {
-        uint32_t length = packet_length(p);
+        uint32_t header = 0;
+        memcpy(&header, p, sizeof(header));
+        header = le32toh(header);
+        uint32_t length = header & PACKET_MAX_PAYLOAD;
         if (p[PACKET_HEADER_SIZE] >= PACKET_EOF || length == 0 || length == PACKET_MAX_PAYLOAD) {
             break;
         }
-        t->last_sequence = packet_sequence(p);
+        last = header;
         if (length > (size_t)(end - p) - PACKET_HEADER_SIZE) {
             t->left = length - (uint32_t)(end - p - PACKET_HEADER_SIZE);
-            return end;
+            p = end;
+        } else {
+            p += PACKET_HEADER_SIZE + length;
         }
-        p += PACKET_HEADER_SIZE + length;
     }
+    t->last_sequence = (uint8_t)(last >> 24);
     return p;
 }
 
@@ -440,11 +450,11 @@ void track_server(struct track *t, const char *bytes, size_t n)
 
 void track_init(struct track *t, uint64_t client_capabilities, uint64_t server_capabilities)
 {
-    bool is_deprecated = (client_capabilities & CAP_DEPRECATE_EOF) != 0;
+    uint64_t agreed = client_capabilities & server_capabilities;
     *t = (struct track){
-        .capabilities = client_capabilities & server_capabilities,
-        .is_classic = !is_deprecated,
-        .is_eof_odd = is_deprecated && (server_capabilities & CAP_DEPRECATE_EOF) == 0,
+        .capabilities = agreed,
+        /* The C library claims DEPRECATE_EOF to every server, and goes by what was offered. */
+        .is_classic = (agreed & CAP_DEPRECATE_EOF) == 0,
         .last_sequence = 1, /* the client's handshake response */
     };
     push(t, COMMAND_LOGIN, 1);

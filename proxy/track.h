@@ -50,11 +50,11 @@ struct track_entry {
 struct track {
     uint64_t capabilities;
     bool is_classic;      /* EOF packets */
-    bool is_eof_odd;      /* DEPRECATE_EOF that the FE did not offer: facts/doris-ports.md A7 */
     bool has_quit;        /* the client said COM_QUIT */
     bool is_infile;       /* the client sends a file, until an empty packet */
     bool is_started;      /* the current reply's first packet was seen */
     bool has_replied;     /* at least one reply has ended */
+    bool is_owed;         /* that was a PREPARE's, and nothing has come since */
     enum track_auth auth; /* outcome of the last login or CHANGE_USER; the session resets it */
     enum track_state state;
 
@@ -111,10 +111,26 @@ static inline bool track_is_client_done(const struct track *t)
 {
     return !t->is_infile && t->client_left == 0 && !t->client_is_continued;
 }
-/* Every command has its reply, and the client owes nothing either. */
+/*
+ * Every command has its whole reply, and the client owes nothing either. A reply is known to end by
+ * the first bytes of its last packet, whose rest may still be on its way.
+ */
 static inline bool track_is_idle(const struct track *t)
 {
-    return t->queue_count == t->n_silent && track_is_client_done(t);
+    return t->queue_count == t->n_silent && track_is_client_done(t) && track_is_between_packets(t);
+}
+/*
+ * Idle, and yet a packet of the FE's may be on its way: some close a PREPARE's definitions once too
+ * often, and nothing before that packet tells. Any later reply shows that it came, or will not.
+ */
+static inline bool track_may_be_owed(const struct track *t)
+{
+    return t->is_owed;
+}
+/* Nothing goes on until the client sends more: idle, or it stopped within its only command. */
+static inline bool track_is_clients_turn(const struct track *t)
+{
+    return track_is_idle(t) || (t->queue_count <= t->n_silent + 1 && !track_is_client_done(t));
 }
 /* COM_QUERY and so on; what the FE is busy with, for messages. "" when idle. */
 const char *track_busy_with(const struct track *t);

@@ -47,6 +47,10 @@ void view_request_destroy(struct view_request *r)
     snapshot_destroy(r->snapshot);
     grants_fini(&r->grants);
     buf_fini(&r->packets);
+    for (size_t i = 0; i < r->n_names; i++) {
+        free(r->names[i]);
+    }
+    free(r->names);
     free(r->sql);
     free(r);
 }
@@ -87,7 +91,8 @@ static int authorize(void *arg, int action, const char *a, const char *b, const 
 
 static void choose_visible(struct query *q, const struct view_request *r)
 {
-    const struct snapshot *snap = r->snapshot;
+    static const struct snapshot nothing = {0};
+    const struct snapshot *snap = r->snapshot != NULL ? r->snapshot : &nothing; /* is_prepare */
     q->visible = xcalloc(snap->n_jobs, sizeof(const struct job_view *));
     for (size_t i = 0; i < snap->n_jobs; i++) {
         const struct job_record *rec = &snap->jobs[i]->rec;
@@ -164,12 +169,8 @@ static void close_query(struct query *q)
     free(q->visible);
 }
 
-/* A column of the views is a text, as in Doris; of an expression the first row tells. */
-static enum result_type type_of(sqlite3_stmt *stmt, int i, bool has_row)
+static enum result_type type_of_value(sqlite3_stmt *stmt, int i)
 {
-    if (sqlite3_column_decltype(stmt, i) != NULL || !has_row) {
-        return RESULT_TEXT;
-    }
     switch (sqlite3_column_type(stmt, i)) {
     case SQLITE_INTEGER: return RESULT_INT;
     case SQLITE_FLOAT: return RESULT_DOUBLE;
@@ -177,39 +178,88 @@ static enum result_type type_of(sqlite3_stmt *stmt, int i, bool has_row)
     }
 }
 
-static void put_columns(struct result *out, sqlite3_stmt *stmt, bool has_row)
+/* The type that both can be shown as. */
+static enum result_type join_types(enum result_type a, enum result_type b)
 {
-    int n = sqlite3_column_count(stmt);
-    _cleanup_free_ struct result_column *columns = xcalloc((size_t)n, sizeof(*columns));
-    for (int i = 0; i < n; i++) {
-        columns[i].name = sqlite3_column_name(stmt, i);
-        columns[i].type = type_of(stmt, i, has_row);
+    if (a == b) {
+        return a;
     }
-    result_columns(out, columns, (size_t)n);
+    return a == RESULT_TEXT || b == RESULT_TEXT ? RESULT_TEXT : RESULT_DOUBLE;
 }
 
-static void put_row(struct result *out, sqlite3_stmt *stmt, struct span *cells)
+/*
+ * A column of the views is a text, as in Doris; of an expression the values tell, all of them: a
+ * column has one type on the wire. So a query with expressions runs twice. Returns SQLite's code of
+ * the last step.
+ */
+static int find_types(sqlite3_stmt *stmt, struct result_column *columns, int n)
 {
-    int n = sqlite3_column_count(stmt);
+    int n_unknown = 0;
+    _cleanup_free_ bool *is_known = xcalloc((size_t)n, sizeof(*is_known));
     for (int i = 0; i < n; i++) {
+        n_unknown += sqlite3_column_decltype(stmt, i) == NULL;
+        columns[i].type = RESULT_TEXT;
+    }
+    int rc = SQLITE_DONE;
+    while (n_unknown > 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        for (int i = 0; i < n; i++) {
+            bool is_open = sqlite3_column_decltype(stmt, i) == NULL &&
+                           sqlite3_column_type(stmt, i) != SQLITE_NULL;
+            if (is_open) {
+                enum result_type type = type_of_value(stmt, i);
+                columns[i].type = is_known[i] ? join_types(columns[i].type, type) : type;
+                is_known[i] = true;
+            }
+        }
+    }
+    (void)sqlite3_reset(stmt); /* repeats the error of the last step */
+    return rc;
+}
+
+static void put_row(struct result *out, sqlite3_stmt *stmt, const struct result_column *columns,
+                    struct result_cell *cells, int n)
+{
+    for (int i = 0; i < n; i++) {
+        cells[i] = (struct result_cell){.type = columns[i].type};
+        if (columns[i].type == RESULT_INT) {
+            cells[i].integer = sqlite3_column_int64(stmt, i);
+        } else if (columns[i].type == RESULT_DOUBLE) {
+            cells[i].number = sqlite3_column_double(stmt, i);
+        }
         /* text first: the length is that of the converted value */
         const char *text = (const char *)sqlite3_column_text(stmt, i);
-        cells[i] = (struct span){text, text != NULL ? (size_t)sqlite3_column_bytes(stmt, i) : 0};
+        cells[i].text.p = text;
+        cells[i].text.n = text != NULL ? (size_t)sqlite3_column_bytes(stmt, i) : 0;
     }
     result_row(out, cells, (size_t)n);
 }
 
-static bool run_query(struct query *q, struct view_request *r)
+static void put_rows(sqlite3_stmt *stmt, const struct result_column *columns, int n,
+                     struct view_request *r, int *ret_rc)
 {
     struct result out;
-    int rc = sqlite3_step(q->stmt);
-    _cleanup_free_ struct span *cells =
-        xcalloc((size_t)sqlite3_column_count(q->stmt), sizeof(*cells));
-    result_begin(&out, &r->packets, r->capabilities);
-    put_columns(&out, q->stmt, rc == SQLITE_ROW);
+    _cleanup_free_ struct result_cell *cells = xcalloc((size_t)n, sizeof(*cells));
+    result_begin(&out, &r->packets, &r->form);
+    result_columns(&out, columns, (size_t)n);
+    int rc = sqlite3_step(stmt);
     while (rc == SQLITE_ROW && buf_ok(&r->packets)) {
-        put_row(&out, q->stmt, cells);
-        rc = sqlite3_step(q->stmt);
+        put_row(&out, stmt, columns, cells, n);
+        rc = sqlite3_step(stmt);
+    }
+    result_end(&out);
+    *ret_rc = rc;
+}
+
+static bool run_query(struct query *q, struct view_request *r)
+{
+    int n = sqlite3_column_count(q->stmt);
+    _cleanup_free_ struct result_column *columns = xcalloc((size_t)n, sizeof(*columns));
+    int rc = find_types(q->stmt, columns, n);
+    for (int i = 0; i < n; i++) {
+        columns[i].name = sqlite3_column_name(q->stmt, i);
+    }
+    if (rc == SQLITE_DONE) {
+        put_rows(q->stmt, columns, n, r, &rc);
     }
     if (!buf_ok(&r->packets)) {
         return err_say(&r->err,
@@ -217,17 +267,24 @@ static bool run_query(struct query *q, struct view_request *r)
                        "%d MB. Select fewer columns or rows",
                        RESULT_MAX_BYTES / 1024 / 1024);
     }
-    if (rc != SQLITE_DONE) {
-        return fail_sql(q, &r->err);
+    return rc == SQLITE_DONE || fail_sql(q, &r->err);
+}
+
+static bool name_columns(struct query *q, struct view_request *r)
+{
+    size_t n = (size_t)sqlite3_column_count(q->stmt);
+    r->names = xcalloc(n, sizeof(*r->names));
+    for (r->n_names = 0; r->n_names < n; r->n_names++) {
+        r->names[r->n_names] = xstrdup(sqlite3_column_name(q->stmt, (int)r->n_names));
     }
-    result_end(&out);
-    return buf_ok(&r->packets);
+    return true;
 }
 
 void views_answer(struct view_request *r)
 {
     struct query q = {0};
-    r->is_ok = open_query(&q, r, &r->err) && run_query(&q, r);
+    r->is_ok =
+        open_query(&q, r, &r->err) && (r->is_prepare ? name_columns(&q, r) : run_query(&q, r));
     close_query(&q);
 }
 

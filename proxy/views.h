@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/msgq.h"
 #include "proxy/grants.h"
+#include "proxy/result.h"
 #include "scheduler/view.h"
 
 /* Owned by whoever has it; sent to the thread, it comes back to reply_to with the outputs. */
@@ -23,10 +24,13 @@ struct view_request {
     struct snapshot *snapshot; /* owned */
     struct grants grants;      /* owned */
     char *sql;                 /* owned; as parser/stmt.h rewrote it */
-    uint64_t capabilities;     /* for result.h */
+    struct result_form form;   /* of the answer */
+    bool is_prepare;           /* it is not run: only `names` are wanted */
     bool is_ok;
     struct err err;
     struct buf packets; /* the whole result set */
+    char **names;       /* owned: of the columns, with is_prepare */
+    size_t n_names;
 };
 
 struct view_request *view_request_create(struct msgq *reply_to, uint64_t session_id);

@@ -1,24 +1,32 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/xmalloc.h"
+#include "proxy/acceptor.h"
 #include "proxy/config.h"
 #include "proxy/packet.h"
 #include "proxy/session.h"
+#include "proxy/settings.h"
+#include "proxy/tune.h"
 #include "proxy/worker_session.h"
 
 enum {
-    N_BUCKETS = 1024,      /* of the table of session ids */
-    ACCEPTS_PER_TURN = 16, /* then the sessions have their turn */
-    ACCEPT_PAUSE_MS = 200, /* after EMFILE and the like */
-    INDEX_BITS = 6,        /* of a session id: the worker */
+    N_BUCKETS = 1024,    /* of the table of session ids */
+    INDEX_BITS = 6,      /* of a session id: the worker */
+    SWEEP_MIN_MS = 20,   /* idle and stuck sessions are looked for after an eighth of the */
+    SWEEP_MAX_MS = 5000, /* shortest time that they may take, within these bounds */
+    CUT_GRACE_MS = 2000, /* for clients to read that their statement was cut */
 };
+
+static_assert((int)SESSION_DEAD < (int)WORKER_N_STATES &&
+                  (int)SESSION_N_ENDINGS <= (int)WORKER_N_ENDINGS,
+              "every state and ending is counted");
 
 LIST_HEAD(session_list, session);
 
@@ -31,12 +39,13 @@ struct worker {
     bool is_draining;
     struct event_base *base; /* owned, as all below */
     struct msgq *queue;
-    struct event *on_accept;     /* NULL once the worker stops */
-    struct event *accept_again;  /* timer: after ACCEPT_PAUSE_MS */
+    struct settings *settings;   /* the reloaded ones; NULL: those of the start */
+    struct acceptor *acceptor;   /* NULL once the worker stops */
+    struct event *sweep;         /* timer; pending while there are sessions and a limit */
     struct event *drain_timeout; /* timer */
+    bool has_cut;                /* it has passed once */
     struct event *reap;          /* activated by hand */
     uint64_t last_session;
-    size_t good_backend;
     struct session_list sessions;
     struct session_list dead;
     struct session_list buckets[N_BUCKETS];
@@ -91,6 +100,7 @@ static void destroy_dead(struct worker *w)
     while (!LIST_EMPTY(&w->dead)) {
         struct session *s = LIST_FIRST(&w->dead);
         LIST_REMOVE(s, in_worker);
+        worker_add(&w->counters.states[SESSION_DEAD], UINT64_MAX); /* - 1 */
         session_destroy(s);
         atomic_fetch_sub(&w->env.shared->n_sessions, 1);
     }
@@ -105,19 +115,75 @@ static void on_reap(evutil_socket_t fd, short what, void *arg)
     (void)what;
 }
 
+void worker_session_moved(struct worker *w, unsigned from, unsigned to)
+{
+    if (from < WORKER_N_STATES) {
+        worker_add(&w->counters.states[from], UINT64_MAX); /* - 1 */
+    }
+    if (to < WORKER_N_STATES) {
+        worker_count(&w->counters.states[to]);
+    }
+}
+
+/* --- idle and stuck sessions ------------------------------------------------------------------ */
+
+/* 0: there is nothing to look for. */
+static int64_t sweep_interval_ms(const struct config *c)
+{
+    const int64_t limits[] = {c->idle_timeout_ms, c->write_timeout_ms, tune_patience_ms(c)};
+    int64_t shortest = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+        if (limits[i] > 0 && (shortest == 0 || limits[i] < shortest)) {
+            shortest = limits[i];
+        }
+    }
+    int64_t ms = shortest / 8;
+    return shortest == 0       ? 0
+           : ms < SWEEP_MIN_MS ? SWEEP_MIN_MS
+           : ms > SWEEP_MAX_MS ? SWEEP_MAX_MS
+                               : ms;
+}
+
+static struct timeval timeval_of(int64_t ms)
+{
+    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+}
+
+static void schedule_sweep(struct worker *w)
+{
+    int64_t ms = sweep_interval_ms(worker_config(w));
+    if (ms > 0 && !LIST_EMPTY(&w->sessions) && !evtimer_pending(w->sweep, NULL)) {
+        struct timeval tv = timeval_of(ms);
+        (void)event_add(w->sweep, &tv); /* fails for want of memory alone */
+    }
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+    int64_t now_ms = clock_mono_ms();
+    struct session *s = LIST_FIRST(&w->sessions);
+    while (s != NULL) {
+        struct session *next = LIST_NEXT(s, in_worker);
+        session_watch(s, now_ms);
+        s = next;
+    }
+    schedule_sweep(w);
+    (void)fd;
+    (void)what;
+}
+
 /* --- accepting -------------------------------------------------------------------------------- */
 
 static void start_session(struct worker *w, int fd, const struct address *peer)
 {
-    int on = 1;
-    /* Both are tuning: a socket that refuses them still works. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     uint64_t id = ++w->last_session << INDEX_BITS | (uint64_t)w->env.index;
     struct session *s = session_create(w, id, fd, peer);
     LIST_INSERT_HEAD(&w->sessions, s, in_worker);
     LIST_INSERT_HEAD(bucket_of(w, id), s, in_bucket);
     s->is_findable = true;
+    worker_session_moved(w, WORKER_N_STATES, s->state);
+    schedule_sweep(w);
     session_login_start(s);
 }
 
@@ -126,65 +192,54 @@ static void refuse(struct worker *w, int fd, const struct address *peer)
     struct err err = {0};
     char client[ADDRESS_TEXT_SIZE];
     _cleanup_buf_ struct buf out = buf_with_max(ERR_MSG_SIZE);
-    (void)err_set(&err, ERR_CON_COUNT, "08004",
-                  "Too many connections: Sluice has reached proxy.max_connections = %lld",
-                  (long long)w->env.shared->config->max_connections);
+    if (w->is_draining) {
+        (void)err_set(&err, ERR_SERVER_SHUTDOWN, "08S01",
+                      "Server shutdown in progress: Sluice is being stopped; connect again");
+    } else {
+        (void)err_set(&err, ERR_CON_COUNT, "08004",
+                      "Too many connections: Sluice has reached proxy.max_connections = %lld",
+                      (long long)worker_config(w)->max_connections);
+    }
     packet_put_err(&out, 0, &err, PACKET_ERR_BEFORE_HANDSHAKE);
     (void)send(fd, out.data, out.len, MSG_NOSIGNAL); /* best effort: the client is sent away */
     (void)close(fd);                                 /* nothing is unsent on a fresh socket */
     worker_count(&w->counters.refused);
+    worker_count(
+        &w->counters.endings[w->is_draining ? SESSION_ENDING_SHUTDOWN : SESSION_ENDING_TOO_MANY]);
     address_format(peer, client);
     log_warn("session.refused", "client", client, "reason", err.msg, NULL);
 }
 
-static void pause_accepting(struct worker *w, int error)
-{
-    struct timeval tv = {.tv_usec = ACCEPT_PAUSE_MS * 1000L};
-    log_error("listener.paused", "reason", strerrordesc_np(error), NULL);
-    (void)event_del(w->on_accept);
-    (void)event_add(w->accept_again, &tv); /* fails for want of memory alone, as event_del() */
-}
-
-static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
+static void on_connection(int fd, const struct address *peer, void *arg)
 {
     struct worker *w = arg;
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        struct address peer = {.size = sizeof(peer.to)};
-        int fd = accept4(listen_fd, &peer.to.any, &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                pause_accepting(w, errno);
-            }
-            return; /* EAGAIN, or a connection that went away before it was accepted */
-        }
-        worker_count(&w->counters.accepted);
-        int64_t n = atomic_fetch_add(&w->env.shared->n_sessions, 1);
-        if (n >= w->env.shared->config->max_connections) {
-            atomic_fetch_sub(&w->env.shared->n_sessions, 1);
-            refuse(w, fd, &peer);
-        } else {
-            start_session(w, fd, &peer);
-        }
+    worker_count(&w->counters.accepted);
+    int64_t n = atomic_fetch_add(&w->env.shared->n_sessions, 1);
+    if (w->is_draining || n >= worker_config(w)->max_connections) {
+        atomic_fetch_sub(&w->env.shared->n_sessions, 1);
+        refuse(w, fd, peer);
+    } else {
+        start_session(w, fd, peer);
     }
-    (void)what;
 }
 
-static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+static void close_listeners(struct worker *w)
 {
-    struct worker *w = arg;
-    if (w->on_accept != NULL) {
-        (void)event_add(w->on_accept, NULL); /* fails for want of memory alone */
+    for (size_t i = 0; i < w->env.n_listen_fds; i++) {
+        close_p(&w->env.listen_fds[i]);
     }
-    (void)fd;
-    (void)what;
+    w->env.n_listen_fds = 0;
 }
 
-static void stop_accepting(struct worker *w)
+/* A reset would be all that the clients saw that wait in a queue of ours: they are told. */
+static void stop_accepting(struct worker *w, enum worker_stop how)
 {
-    if (w->on_accept != NULL) {
-        event_free(take_ptr(w->on_accept));
-        (void)event_del(w->accept_again); /* not pending is no error */
-        close_p(&w->env.listen_fd);
+    if (w->acceptor != NULL) {
+        if (how == WORKER_DRAIN) {
+            acceptor_empty(w->acceptor);
+        }
+        acceptor_destroy(take_ptr(w->acceptor));
+        close_listeners(w);
     }
 }
 
@@ -200,18 +255,35 @@ static void kill_all(struct worker *w)
     }
 }
 
+/* Running statements get an error; who does not read it is not waited for. */
+static void cut_all(struct worker *w)
+{
+    struct timeval tv = timeval_of(CUT_GRACE_MS);
+    struct session *s = LIST_FIRST(&w->sessions);
+    w->has_cut = true;
+    (void)event_add(w->drain_timeout, &tv); /* fails for want of memory alone */
+    while (s != NULL) {
+        struct session *next = LIST_NEXT(s, in_worker);
+        session_cut(s);
+        s = next;
+    }
+}
+
 static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
-    kill_all(w);
+    if (w->has_cut) {
+        kill_all(w);
+    } else {
+        cut_all(w);
+    }
     (void)fd;
     (void)what;
 }
 
 static void drain(struct worker *w)
 {
-    int64_t ms = w->env.shared->config->drain_timeout_ms;
-    struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+    struct timeval tv = timeval_of(worker_config(w)->drain_timeout_ms);
     (void)event_add(w->drain_timeout, &tv); /* fails for want of memory alone */
     struct session *s = LIST_FIRST(&w->sessions);
     while (s != NULL) {
@@ -224,8 +296,8 @@ static void drain(struct worker *w)
 static void begin_stop(struct worker *w, enum worker_stop how)
 {
     bool was_draining = w->is_draining;
-    stop_accepting(w);
     w->is_draining = true;
+    stop_accepting(w, how);
     if (how == WORKER_NOW) {
         kill_all(w);
     } else if (!was_draining) {
@@ -256,6 +328,43 @@ void worker_stop(struct worker *w, enum worker_stop how)
     struct stop_msg *m = xcalloc(1, sizeof(*m));
     m->base = (struct msg_call){.m.destroy = destroy_msg, .run = run_stop};
     m->how = how;
+    (void)msgq_send(w->queue, &m->base.m); /* refused when the worker has ended: that is as good */
+}
+
+static void tune_listeners(struct worker *w)
+{
+    for (size_t i = 0; i < w->env.n_listen_fds; i++) {
+        tune_listener(w->env.listen_fds[i], worker_config(w));
+    }
+}
+
+struct reconfigure_msg {
+    struct msg_call base;
+    struct settings *settings; /* a reference of its own */
+};
+
+static void destroy_reconfigure(struct msg *m)
+{
+    settings_unref(((struct reconfigure_msg *)m)->settings);
+    free(m);
+}
+
+static void run_reconfigure(void *receiver, struct msg_call *m)
+{
+    struct worker *w = receiver;
+    settings_unref(w->settings);
+    w->settings = take_ptr(((struct reconfigure_msg *)m)->settings);
+    free(m);
+    tune_listeners(w);
+    (void)event_del(w->sweep); /* not pending is no error */
+    schedule_sweep(w);
+}
+
+void worker_reconfigure(struct worker *w, struct settings *settings)
+{
+    struct reconfigure_msg *m = xcalloc(1, sizeof(*m));
+    m->base = (struct msg_call){.m.destroy = destroy_reconfigure, .run = run_reconfigure};
+    m->settings = settings;
     (void)msgq_send(w->queue, &m->base.m); /* refused when the worker has ended: that is as good */
 }
 
@@ -293,20 +402,21 @@ static bool init_loop(struct worker *w, struct err *err)
     if (w->queue == NULL) {
         return false;
     }
-    w->on_accept = event_new(w->base, w->env.listen_fd, EV_READ | EV_PERSIST, on_accept, w);
-    w->accept_again = evtimer_new(w->base, on_accept_again, w);
+    w->sweep = evtimer_new(w->base, on_sweep, w);
     w->drain_timeout = evtimer_new(w->base, on_drain_timeout, w);
     w->reap = event_new(w->base, -1, 0, on_reap, w);
-    if (w->on_accept == NULL || w->accept_again == NULL || w->drain_timeout == NULL ||
-        w->reap == NULL || event_add(w->on_accept, NULL) != 0) {
+    if (w->sweep == NULL || w->drain_timeout == NULL || w->reap == NULL) {
         return err_say(err, "cannot create the events of worker %d", w->env.index);
     }
-    return true;
+    tune_listeners(w);
+    w->acceptor =
+        acceptor_create(w->base, w->env.listen_fds, w->env.n_listen_fds, on_connection, w, err);
+    return w->acceptor != NULL;
 }
 
 struct worker *worker_create(const struct worker_env *env, struct err *err)
 {
-    assert(env->index >= 0 && env->index < 1 << INDEX_BITS && env->shared->n_backends > 0);
+    assert(env->index >= 0 && env->index < 1 << INDEX_BITS && env->shared->backends != NULL);
     struct worker *w = xcalloc(1, sizeof(*w));
     w->env = *env;
     if (!init_loop(w, err)) {
@@ -357,15 +467,16 @@ void worker_destroy(struct worker *w)
     }
     assert(!w->is_started || w->is_joined);
     assert(LIST_EMPTY(&w->sessions));
-    free_event(w->on_accept);
-    free_event(w->accept_again);
+    acceptor_destroy(w->acceptor);
+    free_event(w->sweep);
     free_event(w->drain_timeout);
     free_event(w->reap);
     msgq_destroy(w->queue);
     if (w->base != NULL) {
         event_base_free(w->base);
     }
-    close_p(&w->env.listen_fd);
+    close_listeners(w);
+    settings_unref(w->settings);
     free(w);
 }
 
@@ -398,7 +509,12 @@ struct event_base *worker_base(struct worker *w)
 
 const struct config *worker_config(const struct worker *w)
 {
-    return w->env.shared->config;
+    return w->settings != NULL ? &w->settings->config : w->env.shared->config;
+}
+
+struct tls_context *worker_tls(const struct worker *w)
+{
+    return w->settings != NULL ? w->settings->tls : w->env.shared->tls;
 }
 
 struct worker_shared *worker_shared(struct worker *w)
@@ -411,14 +527,13 @@ char *worker_scratch(struct worker *w)
     return w->scratch;
 }
 
-size_t worker_good_backend(const struct worker *w)
+void worker_each_session(struct worker *w, void (*each)(struct session *s, void *arg), void *arg)
 {
-    return w->good_backend;
-}
-
-void worker_set_good_backend(struct worker *w, size_t i)
-{
-    w->good_backend = i;
+    struct session *s = NULL;
+    LIST_FOREACH(s, &w->sessions, in_worker)
+    {
+        each(s, arg);
+    }
 }
 
 bool worker_is_draining(const struct worker *w)

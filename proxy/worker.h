@@ -17,48 +17,71 @@
 #include "base/err.h"
 #include "base/msgq.h"
 #include "proxy/listener.h"
+#include "proxy/session_limits.h"
 
+struct backends;
 struct config;
 struct event_base;
+struct killer;
+struct networks;
 struct session;
+struct settings;
+struct tls_context;
 struct worker;
+
+enum { WORKER_MAX_LISTENERS = 64, WORKER_N_STATES = 9, WORKER_N_ENDINGS = 16 };
 
 /* Written by the worker, read by anyone. */
 struct worker_counters {
-    _Atomic uint64_t accepted;         /* connections, refused ones too */
-    _Atomic uint64_t refused;          /* by proxy.max_connections */
-    _Atomic uint64_t fe_failures;      /* connection attempts to an FE that failed */
-    _Atomic uint64_t local_statements; /* answered here, not by the FE */
+    _Atomic uint64_t accepted;                  /* connections, refused ones too */
+    _Atomic uint64_t refused;                   /* by proxy.max_connections */
+    _Atomic uint64_t fe_failures;               /* connection attempts to an FE that failed */
+    _Atomic uint64_t local_statements;          /* answered here, not by the FE */
+    _Atomic uint64_t from_clients;              /* bytes read, TLS taken off */
+    _Atomic uint64_t tls_sessions;              /* of those logged in now, by TLS with the client */
+    _Atomic uint64_t to_clients;                /* bytes, our own answers too */
+    _Atomic uint64_t states[WORKER_N_STATES];   /* sessions now, by enum session_state */
+    _Atomic uint64_t endings[WORKER_N_ENDINGS]; /* sessions so far, by enum session_ending */
 };
 
 /*
- * What all workers of the process share; main owns it and it outlives them. n_sessions is the one
- * thing they all write: proxy.max_connections counts over all workers.
+ * What all workers of the process share; main owns it and it outlives them. n_sessions and limits
+ * are what they all write: proxy.max_connections and max_user_connections count over all workers.
  */
 struct worker_shared {
-    const struct config *config;
-    const struct address *backends; /* proxy.backend, resolved */
-    size_t n_backends;
+    const struct config *config;           /* at the start; worker_config() is that of now */
+    struct backends *backends;             /* proxy.backend, resolved; at least one */
+    const struct networks *announced_from; /* proxy.proxy_protocol_from; NULL: nowhere */
+    struct tls_context *tls;               /* at the start; NULL: no TLS at all */
+    struct killer *killer;                 /* for KILL on other FEs; NULL: KILL is relayed */
+    /* All of them, for KILL; set before any starts. */
+    struct worker *const *workers;
+    size_t n_workers;
     _Atomic int64_t n_sessions;
+    struct session_limits limits;
 };
 
 struct worker_env {
     struct worker_shared *shared;
-    int index;       /* 0..63, unique: part of the session ids */
-    int listen_fd;   /* from listener_open(); the worker owns it */
-    void *local_env; /* worker_local_env(), for the local side; borrowed */
+    int index; /* 0..63, unique: part of the session ids */
+    size_t n_listen_fds;
+    int listen_fds[WORKER_MAX_LISTENERS]; /* from listener_open(); the worker owns them */
+    void *local_env;                      /* worker_local_env(), for the local side; borrowed */
 };
 
 enum worker_stop {
     WORKER_DRAIN, /* no new sessions, idle ones end, others within proxy.drain_timeout */
+    WORKER_LEAVE, /* the same; clients in the sockets' queues are left to who else has these */
     WORKER_NOW,
 };
 
-/* Before the thread runs. On failure env->listen_fd is closed, too. */
+/* Before the thread runs. On failure env->listen_fds are closed, too. */
 struct worker *worker_create(const struct worker_env *env, struct err *err);
 bool worker_start(struct worker *w, struct err *err);
 /* From any thread, more than once if need be. */
 void worker_stop(struct worker *w, enum worker_stop how);
+/* From any thread. Takes the caller's reference: worker_config() shows these from then on. */
+void worker_reconfigure(struct worker *w, struct settings *settings);
 /* Waits for the thread to end. After it, and before worker_destroy(), sends are still harmless. */
 void worker_join(struct worker *w);
 /* Joined or never started. NULL is accepted. */

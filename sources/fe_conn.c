@@ -36,7 +36,8 @@ struct fe_conn {
     const struct fe_address *address; /* borrowed */
     const struct fe_login *login;     /* borrowed */
     enum op op;
-    int events; /* MYSQL_WAIT_… the suspended call waits for; 0: it has returned */
+    int events;         /* MYSQL_WAIT_… the suspended call waits for; 0: it has returned */
+    bool has_announced; /* the PROXY protocol header is sent */
     /* What it returned: */
     MYSQL *connected;
     int failed;
@@ -150,6 +151,26 @@ static void op_continue(struct fe_conn *c, int ready)
     }
 }
 
+/*
+ * An FE of 2.0 to 3.0 with enable_proxy_protocol takes no connection without a header. Whose this
+ * one is, is no secret: it is Sluice's own. MARIADB_OPT_PROXY_HEADER is accepted by the library
+ * (3.3.20) and has no effect; but it waits for the connection to be made before it reads, and a
+ * fresh socket's buffer takes these few bytes whole. Should it not, the FE will say so.
+ */
+static void announce(struct fe_conn *c, int ready)
+{
+    static const char header[] = "PROXY UNKNOWN\r\n";
+    struct pollfd now = {.fd = socket_of(c), .events = POLLOUT};
+    if (c->op != OP_CONNECT || !c->login->announces || c->has_announced || ready == 0) {
+        return;
+    }
+    /* Whoever asks a socket that failed for its error takes it away from the library. */
+    if (poll(&now, 1, 0) == 1 && now.revents == POLLOUT) {
+        ssize_t n = send(now.fd, header, sizeof(header) - 1, MSG_NOSIGNAL);
+        c->has_announced = n > 0;
+    }
+}
+
 /* Runs the call that was just started, or suspended earlier, to its end. False: stopped. */
 static bool op_finish(struct fe_conn *c, const struct fe_wait *wait)
 {
@@ -158,6 +179,7 @@ static bool op_finish(struct fe_conn *c, const struct fe_wait *wait)
         if (ready == 0) {
             return false;
         }
+        announce(c, ready);
         op_continue(c, ready);
     }
     c->op = OP_NONE;
@@ -179,7 +201,6 @@ static void set_options(MYSQL *m)
     size_t stack_size = STACK_SIZE;
     unsigned protocol = MYSQL_PROTOCOL_TCP; /* "localhost" would mean a Unix socket otherwise */
     my_bool reconnect = 0;
-    my_bool verify = 0;
     unsigned local_infile = 0; /* an FE must not be able to ask for files of this machine */
     unsigned write_timeout_s = CLOSE_TIMEOUT_S; /* matters in mysql_close() only */
     size_t packet = LARGEST_PACKET;
@@ -193,8 +214,21 @@ static void set_options(MYSQL *m)
     (void)mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH,
                         "mysql_native_password,caching_sha2_password");
     (void)mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "sluice");
-    (void)mysql_ssl_set(m, NULL, NULL, NULL, NULL, NULL); /* use TLS if it is offered */
-    (void)mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+}
+
+static void set_tls(MYSQL *m, const struct fe_login *login)
+{
+    my_bool is_verified = login->tls == FE_TLS_VERIFY;
+    bool has_ca = is_verified && login->tls_ca != NULL && login->tls_ca[0] != '\0';
+    if (login->tls == FE_TLS_OFF) {
+        return;
+    }
+    /*
+     * Use TLS if it is offered. Without a file of authorities the library reads the system's for
+     * each connection: 60 ms. With one it checks the certificate, whatever was said of checking.
+     */
+    (void)mysql_ssl_set(m, NULL, NULL, has_ca ? login->tls_ca : NULL, NULL, NULL);
+    (void)mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &is_verified);
 }
 
 static bool explain_connect(struct fe_conn *c, struct err *err)
@@ -215,8 +249,14 @@ static bool explain_connect(struct fe_conn *c, struct err *err)
                        "Doris password",
                        a->host, a->port, c->login->user);
     }
+    if (code == CR_SSL_CONNECTION_ERROR) {
+        return err_set(err, ERR_FE_TLS, "08S01",
+                       "TLS with the FE %s:%d as the service account '%s' failed: %s; check "
+                       "proxy.backend_tls and proxy.backend_tls_ca",
+                       a->host, a->port, c->login->user, why);
+    }
     bool is_refusal = code < CR_MIN_ERROR && code != 0;
-    return err_set(err, is_refusal ? (int)code : ERR_CONN_HOST,
+    return err_set(err, is_refusal ? (int)code : ERR_FE_UNREACHABLE,
                    is_refusal ? mysql_sqlstate(&c->mysql) : "HY000",
                    "cannot connect to the FE %s:%d as the service account '%s': %s; check "
                    "proxy.backend, doris.user and that the FE is up",
@@ -257,13 +297,21 @@ static bool connect_now(struct fe_conn *c, const struct fe_wait *wait, struct er
             return err_set(err, ERR_QUERY_INTERRUPTED, "70100",
                            "canceled while connecting to the FE %s:%d", a->host, a->port);
         }
-        return err_set(err, ERR_CONN_HOST, "HY000",
+        return err_set(err, ERR_FE_UNREACHABLE, "08S01",
                        "the FE %s:%d did not answer a login as '%s' in time; check proxy.backend "
                        "and that the FE is up",
                        a->host, a->port, c->login->user);
     }
     if (c->connected == NULL) {
         return explain_connect(c, err);
+    }
+    if (c->login->tls >= FE_TLS_REQUIRED && mysql_get_ssl_cipher(&c->mysql) == NULL) {
+        /* The library's MYSQL_OPT_SSL_ENFORCE lets it pass where the FE does not offer TLS. */
+        return err_set(
+            err, ERR_FE_TLS, "08S01",
+            "the FE %s:%d does not offer TLS to the service account '%s'; set enable_ssl "
+            "= true in its fe.conf, or proxy.backend_tls = preferred",
+            a->host, a->port, c->login->user);
     }
     set_keepalive(socket_of(c));
     return true;
@@ -281,6 +329,7 @@ struct fe_conn *fe_conn_open(const struct fe_address *address, const struct fe_l
         return NULL;
     }
     set_options(&c->mysql);
+    set_tls(&c->mysql, login);
     return connect_now(c, wait, err) ? take_ptr(c) : NULL;
 }
 
@@ -337,7 +386,7 @@ static bool read_err_packet(struct fe_conn *c, struct err *err)
 
 static enum fe_result explain_loss(struct fe_conn *c, struct err *err)
 {
-    (void)err_set(err, ERR_SERVER_LOST, "HY000", "the link to the FE %s:%d is lost: %s",
+    (void)err_set(err, ERR_FE_LOST, "08S01", "the link to the FE %s:%d is lost: %s",
                   c->address->host, c->address->port, mysql_error(&c->mysql));
     return FE_LOST;
 }
@@ -395,7 +444,7 @@ static enum fe_result expect_no_more(struct fe_conn *c, struct err *err)
     if (!mysql_more_results(&c->mysql)) {
         return FE_OK;
     }
-    (void)err_set(err, ERR_SERVER_LOST, "HY000",
+    (void)err_set(err, ERR_FE_LOST, "08S01",
                   "the FE %s:%d announced a second answer to one statement", c->address->host,
                   c->address->port);
     (void)shutdown(socket_of(c), SHUT_RDWR);
@@ -410,7 +459,7 @@ enum fe_result fe_conn_receive(struct fe_conn *c, const struct fe_wait *wait, st
     }
     if (mysql_field_count(&c->mysql) > 0) {
         (void)shutdown(socket_of(c), SHUT_RDWR);
-        (void)err_set(err, ERR_SERVER_LOST, "HY000",
+        (void)err_set(err, ERR_FE_LOST, "08S01",
                       "the FE %s:%d answered an INSERT with a result set", c->address->host,
                       c->address->port);
         return FE_LOST;
@@ -439,7 +488,7 @@ static enum fe_result read_rows(struct fe_conn *c, fe_row_fn each, void *arg,
             each(&row, arg);
         }
     }
-    (void)err_set(err, ERR_SERVER_LOST, "HY000", "the FE %s:%d answered with more than %d rows",
+    (void)err_set(err, ERR_FE_LOST, "08S01", "the FE %s:%d answered with more than %d rows",
                   c->address->host, c->address->port, MOST_ROWS);
     return FE_LOST;
 }

@@ -7,9 +7,9 @@
  *                    --> fe_conn_send(), fe_conn_receive()*    the INSERT, whose fate matters
  *                    --> fe_conn_destroy()
  *
- * Nothing is ever sent twice and nothing reconnects by itself. TLS is used when the FE offers it
- * (its certificate is not verified); passwords go out only hashed or encrypted, never in clear
- * text. A connection is used by one thread at a time.
+ * Nothing is ever sent twice and nothing reconnects by itself. TLS is as struct fe_login has it;
+ * passwords go out only hashed or encrypted, never in clear text. A connection is used by one
+ * thread at a time.
  */
 #ifndef SOURCES_FE_CONN_H
 #define SOURCES_FE_CONN_H
@@ -28,11 +28,21 @@ struct fe_address {
     int port;
 };
 
+enum fe_tls {
+    FE_TLS_OFF,
+    FE_TLS_PREFERRED, /* where the FE offers it */
+    FE_TLS_REQUIRED,
+    FE_TLS_VERIFY, /* and its certificate has to be good for the address's host */
+};
+
 /* Borrowed by every connection made with it. */
 struct fe_login {
     const char *user;
     const char *password;
+    enum fe_tls tls;
+    const char *tls_ca;         /* PEM file of authorities; NULL or "": the system's */
     int64_t connect_timeout_ms; /* for TCP, TLS and the login together */
+    bool announces;             /* begins with a PROXY protocol header (v1, UNKNOWN) */
 };
 
 /* How long a call may take, and what ends it early. */

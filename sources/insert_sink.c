@@ -34,6 +34,9 @@ struct sink *insert_sink_create(const struct insert_sink_options *o)
         .user = o->user,
         .password = o->password,
         .connect_timeout_ms = o->connect_timeout_ms,
+        .announces = o->announces,
+        .tls = o->tls,
+        .tls_ca = o->tls_ca,
     };
     k->http = (struct fe_http){
         .host = o->http_host,
@@ -135,7 +138,7 @@ static void fill_report(struct load_report *ret, const struct fe_error_parts *pa
 static enum load_result lost(struct err *err, const struct fe_conn *c, const char *label,
                              const char *what)
 {
-    (void)err_set(err, ERR_SERVER_LOST, "HY000", "the FE %s:%d answered the load %s with %s",
+    (void)err_set(err, ERR_FE_LOST, "08S01", "the FE %s:%d answered the load %s with %s",
                   fe_conn_address(c)->host, fe_conn_address(c)->port, label, what);
     return LOAD_LOST;
 }

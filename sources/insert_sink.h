@@ -27,9 +27,12 @@ struct insert_sink_options {
     size_t n_addresses;
     const char *user; /* the service account */
     const char *password;
+    enum fe_tls tls;
+    const char *tls_ca;    /* as in struct fe_login */
     const char *http_host; /* FE HTTP; NULL = none: no fence(), no second road for label() */
     int http_port;
     int64_t connect_timeout_ms;
+    bool announces; /* see struct fe_login */
 };
 
 extern const struct sink_ops insert_sink_ops;

@@ -93,6 +93,7 @@ static void check_parse(struct span text)
     case STMT_FOREIGN: assert(err.code == 0); break;
     case STMT_OURS: check_stmt(&s, text); break;
     case STMT_BAD: check_err(&err); break;
+    case STMT_SCRIPT: assert(err.code == 0); break;
     }
 }
 

@@ -25,8 +25,6 @@ from rig import create_table_sql
 
 JOBS = "SELECT Name, Status FROM jobs(\"type\"=\"insert\")"
 STATE = JOBS + " WHERE Name = '%s'"
-SEVERAL = "stands in a text of several statements"
-UNPREPARED = "cannot be prepared yet"
 BYTES = bytes(range(256)) * 20
 Place = collections.namedtuple("Place", "server sluice")
 
@@ -401,39 +399,49 @@ def test_job_from_a_driver(fe_place, driver, bucket):
         assert driver.rows(c, "SELECT 42") == [(42,)]
 
 
+COUNTED = "SELECT COUNT(*) FROM jobs(\"type\"=\"insert\") WHERE Name = 'x'"
+NONE = "job not exist"
+# A text, what the command line prints, and what is in its complaint.
 TEXTS_OF_SEVERAL = [
-    "SELECT 1; " + JOBS, "USE test; " + JOBS, JOBS + "; SELECT 1",
-    "SET autocommit = 1; DROP JOB WHERE jobName = 'x'; SET autocommit = 1",
-    "INSERT INTO t (id) VALUES (1); /* then */ PAUSE JOB WHERE jobName = 'x'",
-    "USE test; CREATE JOB x ON STREAMING DO INSERT INTO t SELECT * FROM S3('uri' = 's3://b/x')"]
+    ("SELECT 1; " + COUNTED, "1\n0\n", ""), ("USE test; " + COUNTED, "0\n", ""),
+    (COUNTED + "; SELECT 1", "0\n1\n", ""),
+    ("SET autocommit = 1; DROP JOB WHERE jobName = 'x'; SELECT 7", "", NONE),
+    ("SELECT 5; /* then; */ PAUSE JOB WHERE jobName = 'x'; SELECT 7", "5\n", NONE),
+    ("USE test; CREATE JOB x ON STREAMING DO INSERT INTO t SELECT * FROM S3('uri' = 's3://b/x')",
+     "", "s3.endpoint")]
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("text", TEXTS_OF_SEVERAL)
-def test_text_of_several_is_refused(fe_place, text):
-    """Whole: nothing of it reaches the FE, which from 4.0 has job statements itself."""
+@pytest.mark.parametrize("text, printed, complaint", TEXTS_OF_SEVERAL)
+def test_text_of_several(fe_place, text, printed, complaint):
+    """Nothing of ours reaches the FE, which from 4.0 has job statements itself."""
     before = len(fe_place.server.log())
-    code, _, err = cli(fe_place, "/**/ %s$$" % text, "--comments", "--delimiter=$$", "test")
-    assert code == 1 and "ERROR 1105 (HY000)" in err and SEVERAL in err, err
-    sent = [entry["repr"] for entry in fe_place.server.log()[before:]]
-    assert not [s for s in sent if "job" in s.lower()], sent
+    code, out, err = cli(fe_place, "/**/ %s$$" % text, "-N", "--comments", "--delimiter=$$", "test")
+    assert (code, out) == (1 if complaint else 0, printed) and complaint in err, (out, err)
     with PyMySQL.connect(fe_place.sluice.port, client_flag=CLIENT.MULTI_STATEMENTS) as c:
-        with pytest.raises(pymysql.MySQLError, match=SEVERAL):
-            PyMySQL.rows(c, text)
+        with c.cursor() as cursor, (pytest.raises(pymysql.MySQLError, match=complaint) if complaint
+                                    else contextlib.nullcontext()):
+            cursor.execute(text)
+            found = [cursor.fetchall()] if cursor.description else []
+            while cursor.nextset():
+                found += [cursor.fetchall()] if cursor.description else []
+            assert "".join("%s\n" % rows[0] for rows in found) == printed
         assert PyMySQL.rows(c, "SELECT 42") == [(42,)]
-    with contextlib.closing(Connector.connect(fe_place.sluice.port)) as c:
-        with pytest.raises(mysql.connector.Error, match=SEVERAL):
-            Connector.rows(c, text)
-        assert Connector.rows(c, "SELECT 42") == [(42,)]
+    sent = [entry["repr"] for entry in fe_place.server.log()[before:]]
+    assert not [s for s in sent if re.search("(create|pause|drop) job", s.lower())], sent
 
 
 @pytest.mark.quick
-def test_prepared_statement_of_ours_is_refused(fe_place):
+def test_prepared_statement_of_ours(fe_place):
     with contextlib.closing(Connector.connect(fe_place.sluice.port)) as c:
-        for sql in (JOBS, JOBS + " WHERE Name = %s", "DROP JOB WHERE jobName = 'x'"):
+        for sql, args in ((COUNTED, ()), (COUNTED.replace("'x'", "%s"), ("x",))):
+            with contextlib.closing(c.cursor(prepared=True)) as cursor:
+                for _ in range(2):
+                    cursor.execute(sql, args)
+                    assert cursor.fetchall() == [(0,)]
+        with contextlib.closing(c.cursor(prepared=True)) as cursor:
             for _ in range(2):
-                with contextlib.closing(c.cursor(prepared=True)) as cursor:
-                    with pytest.raises(mysql.connector.Error, match=UNPREPARED) as caught:
-                        cursor.execute(sql, ("x",) if "%s" in sql else ())
-                    assert caught.value.errno == 1295
-            assert Connector.rows(c, "SELECT 42") == [(42,)]
+                with pytest.raises(mysql.connector.Error, match=NONE) as caught:
+                    cursor.execute("DROP JOB WHERE jobName = 'x'")
+                assert caught.value.errno == 1105
+        assert Connector.rows(c, "SELECT 42") == [(42,)]

@@ -2,12 +2,12 @@
 
 import contextlib
 import socket
-import subprocess
 import threading
 
 import pytest
 
 import procs
+from certs import Authority
 from fake_fe import DEADLINE_S, FakeFE, err, ok, packets, result_set
 from sink_tool import CODE, SQL, cut, fe, load, start  # noqa: F401
 
@@ -267,14 +267,33 @@ def test_an_fe_that_is_not_ready_is_left(fe):
     assert [g["result"] for g in got] == ["NOT_SENT", "VISIBLE"]
 
 
+# As enum fe_tls of sources/fe_conn.h.
+TLS_OFF, TLS_PREFERRED, TLS_REQUIRED, TLS_VERIFY = range(4)
+
+
 def test_tls_is_used_when_offered(fe, tmp_path):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key",
-                    "-out", "crt", "-days", "2", "-subj", "/CN=fe"], cwd=tmp_path, check=True,
-                   capture_output=True)
-    fe.use_tls(tmp_path / "crt", tmp_path / "key")
+    """proxy.backend_tls for the service account; a certificate is checked by "verify" alone."""
+    authority = Authority(tmp_path)
+    pair = authority.issue("fe")
+    stranger = Authority(tmp_path, "stranger").ca
+    fe.use_tls(pair.cert, pair.key)
     fe.on("^INSERT", ok(1, info=info()))
-    assert load(fe)["result"] == "VISIBLE"
-    assert fe.statements("^TLS$") == ["TLS"]
+    for mode, ca, n in ((TLS_PREFERRED, None, 1), (TLS_OFF, None, 1), (TLS_REQUIRED, stranger, 2),
+                        (TLS_VERIFY, authority.ca, 3)):
+        assert load(fe, tls=mode, **({"tls_ca": ca} if ca else {}))["result"] == "VISIBLE"
+        assert len(fe.statements("^TLS$")) == n, mode
+    for ca, names in ((stranger, ("127.0.0.1",)), (authority.ca, ("fe.test",))):
+        pair = authority.issue("other", names)
+        fe.use_tls(pair.cert, pair.key)
+        got = load(fe, tls=TLS_VERIFY, tls_ca=ca)
+        assert got["result"] == "NOT_SENT" and "proxy.backend_tls" in got["error"], got
+
+
+def test_tls_that_is_not_offered(fe):
+    fe.on("^INSERT", ok(1, info=info()))
+    got = load(fe, tls=TLS_REQUIRED)
+    assert got["result"] == "NOT_SENT" and "proxy.backend_tls" in got["error"], got
+    assert load(fe, tls=TLS_PREFERRED)["result"] == "VISIBLE"
 
 
 def answers_after_kill(fe, *payloads):

@@ -78,7 +78,7 @@ def test_login_is_relayed(relay):
     def script(stream):
         stream.send(wire.packet(0, wire.greeting(offered)))
         responses.append(stream.read_packet()[1])
-        stream.send(wire.packet(2, b"\xfemysql_clear_password\0"))
+        stream.send(wire.packet(2, b"\xfeclient_ed25519\0"))
         responses.append(stream.read_packet()[1])
         stream.send(wire.packet(4, b"\xff\x15\x04#28000Access denied for user 'x'@'y'"))
 
@@ -89,11 +89,11 @@ def test_login_is_relayed(relay):
         assert greeting == wire.greeting(offered & ~(wire.COMPRESS | wire.SSL))
         response = client.response(greeting, "anna#HIGH", "secret")
         client.send(wire.packet(1, response))
-        assert client.read_packet() == (2, b"\xfemysql_clear_password\0")
-        client.send(wire.packet(3, b"clear secret\0"))
+        assert client.read_packet() == (2, b"\xfeclient_ed25519\0")
+        client.send(wire.packet(3, b"hashed secret\0"))
         assert client.read_packet() == (4, b"\xff\x15\x04#28000Access denied for user 'x'@'y'")
         assert client.is_closed()
-        assert responses == [response, b"clear secret\0"]
+        assert responses == [response, b"hashed secret\0"]
         front.wait_closed("refused the login")
         assert front.closed()[0]["user"] == "anna"
 
@@ -274,7 +274,8 @@ def test_questions(front):
     assert client.query("SHOW SLUICE JOB ASK SELECT @x") == [("rows", [[b"1"]])]
     assert client.query("SHOW SLUICE JOB ASK nonsense")[0][1][0] == 1064
     assert client.query("SHOW SLUICE JOB ASK SELECT 1 FROM dual WHERE 0") == [("rows", [])]
-    assert client.query("SHOW SLUICE JOB ASK SELECT 1; SELECT 2") == [("rows", [[b"1"]])]
+    client.query("CREATE OR REPLACE PROCEDURE test.two() BEGIN SELECT 1; SELECT 2; END")
+    assert client.query("SHOW SLUICE JOB ASK CALL test.two()") == [("rows", [[b"1"]])]
     (kind, rows), = client.query("SHOW SLUICE JOB ASK SELECT seq FROM mysql.seq_1_to_100000")
     assert kind == "rows" and len(rows) == 100000
     (kind, content), = client.query("SHOW SLUICE JOB ASK SELECT REPEAT('x', 17 << 20)")

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -74,7 +75,7 @@ def test_half_closed_client(front, mariadb):
     (b"", True), (wire.packet(1, b"\1") + wire.packet(2, b"\3def"), True),
     (wire.packet(1, b"\1")[:3], False), (wire.packet(1, b"x" * 100)[:50], False)])
 def test_lost_fe(relay, sent, told):
-    """During a statement: ERR 2013 where the client can read one, else a plain close."""
+    """During a statement: ERR 1152 where the client can read one, else a plain close."""
     def script(stream):
         wire.log_in(stream)
         stream.read_packet()
@@ -88,10 +89,26 @@ def test_lost_fe(relay, sent, told):
         if told:
             sequence, payload = client.read_packet()
             code, text = wire.error(payload)
-            assert code == 2013 and "COM_QUERY" in text and "127.0.0.1:%d" % server.port in text
+            assert code == 1152 and "COM_QUERY" in text and "127.0.0.1:%d" % server.port in text
             assert sequence == (3 if sent else 1)
         assert client.is_closed()
         front.wait_closed("Sluice lost the FE")
+
+
+def test_lost_fe_told_to_the_mariadb_client(relay):
+    """libmariadb hides an ERR whose number is one of the client's own (2013)."""
+    def script(stream):
+        wire.log_in(stream)
+        while not stream.read_packet()[1].startswith(b"\3SELECT 7"):
+            stream.send(wire.packet(1, b"\0\0\0\2\0\0\0"))
+
+    with wire.FakeServer(script) as server:
+        front = relay(server.port)
+        done = subprocess.run(["mariadb", "--no-defaults", "-h127.0.0.1", "-P%d" % front.port,
+                               "-uu", "--skip-ssl", "-e", "SELECT 7"],
+                              capture_output=True, text=True, timeout=20)
+        assert done.returncode == 1
+        assert "ERROR 1152 (08S01)" in done.stderr and "Sluice lost the FE" in done.stderr
 
 
 @pytest.mark.sanitize
@@ -109,7 +126,7 @@ def test_lost_fe_while_idle_and_local(relay):
         front.wait_closed("the FE ended the session")
         client = front.client("u")
         client.send(wire.query("SHOW SLUICE JOB ASK SELECT 1"))
-        assert wire.error(client.read_packet()[1])[0] == 2013
+        assert wire.error(client.read_packet()[1])[0] == 1152
         assert client.is_closed()
 
 

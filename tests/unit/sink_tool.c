@@ -93,6 +93,7 @@ static void set_address(struct tool *t, const char *key, char *value)
 
 static void set_option(struct tool *t, const char *key, char *value)
 {
+    int64_t tls = -1; /* enum fe_tls */
     struct {
         const char *key;
         int64_t *number;
@@ -103,10 +104,12 @@ static void set_option(struct tool *t, const char *key, char *value)
         {"repeat", &t->repeat},
         {"threads", &t->threads},
         {"pad", &t->pad},
+        {"tls", &tls},
     };
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
         if (strcmp(key, numbers[i].key) == 0) {
             *numbers[i].number = number(value);
+            t->options.tls = tls >= 0 ? (enum fe_tls)tls : t->options.tls;
             return;
         }
     }
@@ -116,6 +119,8 @@ static void set_option(struct tool *t, const char *key, char *value)
         t->options.user = value;
     } else if (strcmp(key, "password") == 0) {
         t->options.password = value;
+    } else if (strcmp(key, "tls_ca") == 0) {
+        t->options.tls_ca = value;
     } else if (strcmp(key, "db") == 0) {
         t->spec.insert.current_db = value;
     } else if (strcmp(key, "target") == 0) {
@@ -250,7 +255,10 @@ static void run_threads(struct tool *t)
 int main(int argc, char **argv)
 {
     struct tool t = {
-        .options = {.user = "root", .password = "", .connect_timeout_ms = 5000},
+        .options = {.user = "root",
+                    .password = "",
+                    .connect_timeout_ms = 5000,
+                    .tls = FE_TLS_PREFERRED},
         .deadline_ms = 30000,
         .timeout_s = 20,
         .repeat = 1,

@@ -60,6 +60,11 @@ static void test_every_part_agrees(void **state)
         "/* x",
         "with",
         "drop  database d",
+        "select a, b, c, d from a_table_with_a_long_name where nothing stands there, task",
+        "select a, b, c, d from a_table_with_a_long_name where nothing stands there, jo task",
+        "select a, b, c, d from a_table_with_a_long_name where nothing stands there, tas jOB",
+        "select a, b, c, d from a_table_with_a_long_name where nothing stands there, tas jo",
+        "select a, b, c, d, task from a_table_with_a_long_name where nothing stands behind it",
     };
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -71,6 +76,12 @@ static void test_every_part_agrees(void **state)
             if (got != GUESS_MORE && got != wanted) {
                 fail_msg("%s: %zu bytes say %d, all say %d", texts[i], n, (int)got, (int)wanted);
             }
+            struct guess_place place = {0};
+            got = guess_is_local_on((struct span){whole.p, n}, &place, false);
+            if (got == GUESS_MORE) {
+                assert_int_equal(guess_is_local_on(whole, &place, true), wanted);
+            }
+            assert_int_equal(place.seen, 0);
         }
     }
 }
@@ -112,6 +123,30 @@ static void test_scripts(void **state)
     assert_false(guess_is_script((struct span){0}));
 }
 
+static void test_kill(void **state)
+{
+    static const struct {
+        const char *text;
+        bool wanted;
+    } cases[] = {
+        {"KILL 5", true},
+        {" ;\tkill query 5", true},
+        {"/* stop */ Kill 5", true},
+        {"-- x\nKILL 5", true},
+        {"SELECT 'kill'", false},
+        {"/* a comment */ SELECT 1", false},
+        {"KIL", false},
+        {"", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (guess_is_kill(span_of(cases[i].text)) != cases[i].wanted) {
+            fail_msg("%s", cases[i].text);
+        }
+    }
+    assert_false(guess_is_kill((struct span){0}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_every_part_agrees),
         cmocka_unit_test(test_foreign_texts_stream_early),
         cmocka_unit_test(test_scripts),
+        cmocka_unit_test(test_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

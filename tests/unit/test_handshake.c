@@ -250,9 +250,76 @@ static void test_change_user(void **state)
     assert_true(err_is_set(&err));
 }
 
+/* Only the bit changes; the FE's own offer is remembered. */
+static void test_offer_tls(void **state)
+{
+    static const uint64_t offers[] = {DORIS_CAPABILITIES, DORIS_CAPABILITIES | CAP_SSL};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct greeting g = make_greeting("5.7.99", offers[i]);
+        struct greeting expected = make_greeting("5.7.99", DORIS_CAPABILITIES | CAP_SSL);
+        struct handshake_greeting seen;
+        struct err err = {0};
+        assert_true(handshake_mask_greeting(g.bytes, g.n, &seen, &err));
+        assert_false(seen.is_tls_offered);
+        handshake_offer_tls(g.bytes, g.n, &seen);
+        assert_memory_equal(g.bytes, expected.bytes, g.n);
+        assert_true(seen.is_tls_offered);
+        assert_int_equal(seen.offered, offers[i]);
+        assert_int_equal(seen.hidden, 0);
+        assert_int_equal(seen.plugin, HANDSHAKE_PLUGIN_OTHER);
+    }
+}
+
+static void test_tls_request(void **state)
+{
+    char response[40] = "\x05\xa2\x0a\0";
+    char request[HANDSHAKE_TLS_REQUEST_SIZE];
+    (void)state;
+    handshake_make_tls_request((struct span){response, sizeof(response)}, request);
+    assert_true(handshake_is_tls_request((struct span){request, sizeof(request)}));
+    assert_false(handshake_is_tls_request((struct span){response, 32}));
+    assert_false(handshake_is_tls_request((struct span){request, 31}));
+    assert_false(handshake_is_tls_request((struct span){request, 0}));
+    request[1] &= (char)~0x08;
+    assert_memory_equal(request, response, sizeof(request));
+    handshake_set_tls(response, true);
+    assert_int_equal((uint8_t)response[1], 0xaa);
+    handshake_set_tls(response, false);
+    assert_int_equal((uint8_t)response[1], 0xa2);
+}
+
+static void test_plugins(void **state)
+{
+    static const char change[] = "\x11"
+                                 "anna\0\3abc"
+                                 "db\0\x2d\0sha256_password";
+    const struct handshake_greeting greeting = {.plugin = HANDSHAKE_PLUGIN_CACHING_SHA2};
+    struct span payload = {change, sizeof(change)};
+    uint64_t agreed = CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH;
+    (void)state;
+    assert_int_equal(handshake_plugin_of(SPAN_LIT("mysql_clear_password")), HANDSHAKE_PLUGIN_CLEAR);
+    assert_int_equal(handshake_plugin_of(SPAN_LIT("mysql_native_password")),
+                     HANDSHAKE_PLUGIN_OTHER);
+    assert_int_equal(handshake_plugin_of(SPAN_LIT("")), HANDSHAKE_PLUGIN_OTHER);
+    assert_int_equal(handshake_plugin_of_change(payload, agreed, &greeting),
+                     HANDSHAKE_PLUGIN_SHA256);
+    payload.n--; /* without the NUL */
+    assert_int_equal(handshake_plugin_of_change(payload, agreed, &greeting),
+                     HANDSHAKE_PLUGIN_SHA256);
+    assert_int_equal(handshake_plugin_of_change(payload, CAP_SECURE_CONNECTION, &greeting),
+                     HANDSHAKE_PLUGIN_OTHER);
+    payload.n = 10; /* it names none */
+    assert_int_equal(handshake_plugin_of_change(payload, agreed, &greeting),
+                     HANDSHAKE_PLUGIN_CACHING_SHA2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_offer_tls),
+        cmocka_unit_test(test_tls_request),
+        cmocka_unit_test(test_plugins),
         cmocka_unit_test(test_greeting_of_doris_stays),
         cmocka_unit_test(test_hidden_bits_alone_change),
         cmocka_unit_test(test_maria_capabilities),

@@ -112,6 +112,12 @@ static void test_err_round_trip(void **state)
     packet_get_err(bytes(b.data + 4, b.len - 4), &back);
     assert_string_equal(back.sqlstate, "HY000");
     assert_string_equal(back.msg, "near 'x'");
+
+    buf_reset(&b);
+    (void)err_set(&err, 2013, "HY000", "lost"); /* a number of the client libraries' own */
+    packet_put_err(&b, 1, &err, PACKET_ERR_FULL);
+    packet_get_err(bytes(b.data + 4, b.len - 4), &back);
+    assert_int_equal(back.code, ERR_UNKNOWN);
 }
 
 static void test_err_cut_short(void **state)

@@ -51,15 +51,25 @@ static struct ask *read_back(struct track *t, struct span answer, size_t piece, 
     return a;
 }
 
+/* As rows of the text protocol are easiest to write. */
+static void put_row(struct result *r, const struct span *texts, size_t n)
+{
+    struct result_cell cells[4] = {{0}};
+    for (size_t i = 0; i < n; i++) {
+        cells[i].text = texts[i];
+    }
+    result_row(r, cells, n);
+}
+
 static void put_sample(struct buf *out, uint64_t capabilities)
 {
     static const struct result_column columns[] = {
         {"Id", RESULT_INT}, {"Name", RESULT_TEXT}, {"Share", RESULT_DOUBLE}};
     struct result r;
-    result_begin(&r, out, capabilities);
+    result_begin(&r, out, &(const struct result_form){.capabilities = capabilities, .sequence = 1});
     result_columns(&r, columns, 3);
-    result_row(&r, (const struct span[]){SPAN_LIT("1"), SPAN_LIT("é\"'"), SPAN_LIT("0.5")}, 3);
-    result_row(&r, (const struct span[]){SPAN_LIT("2"), {0}, SPAN_LIT("")}, 3);
+    put_row(&r, (const struct span[]){SPAN_LIT("1"), SPAN_LIT("é\"'"), SPAN_LIT("0.5")}, 3);
+    put_row(&r, (const struct span[]){SPAN_LIT("2"), {0}, SPAN_LIT("")}, 3);
     result_end(&r);
 }
 
@@ -101,10 +111,10 @@ static void test_bytes_classic(void **state)
     _cleanup_buf_ struct buf out = buf_with_max(SMALL_MAX);
     struct result r;
     (void)state;
-    result_begin(&r, &out, 0);
+    result_begin(&r, &out, &(const struct result_form){.capabilities = 0, .sequence = 1});
     result_columns(&r, &(const struct result_column){"n", RESULT_INT}, 1);
-    result_row(&r, &SPAN_LIT("42"), 1);
-    result_row(&r, &(struct span){0}, 1);
+    put_row(&r, &SPAN_LIT("42"), 1);
+    put_row(&r, &(struct span){0}, 1);
     result_end(&r);
     assert_int_equal(out.len, sizeof(wanted) - 1);
     assert_memory_equal(out.data, wanted, out.len);
@@ -116,7 +126,8 @@ static void test_bytes_deprecated(void **state)
     _cleanup_buf_ struct buf out = buf_with_max(SMALL_MAX);
     struct result r;
     (void)state;
-    result_begin(&r, &out, CAP_DEPRECATE_EOF);
+    result_begin(&r, &out,
+                 &(const struct result_form){.capabilities = CAP_DEPRECATE_EOF, .sequence = 1});
     result_columns(&r, &(const struct result_column){"n", RESULT_INT}, 1);
     result_end(&r);
     assert_memory_equal(out.data + out.len - (sizeof(end) - 1), end, sizeof(end) - 1);
@@ -126,12 +137,13 @@ static void test_ok_and_err(void **state)
 {
     _cleanup_buf_ struct buf out = buf_with_max(SMALL_MAX);
     struct err err = {0};
+    const struct result_form form = {.sequence = 1};
     (void)state;
-    result_ok(&out, 1, 300, NULL);
+    result_ok(&out, &form, 300, NULL);
     assert_int_equal(out.len, 13);
     assert_memory_equal(out.data, "\x09\0\0\1\0\xfc\x2c\1\0\0\0\0\0", out.len);
     buf_reset(&out);
-    result_ok(&out, 1, 0, "hi");
+    result_ok(&out, &form, 0, "hi");
     assert_memory_equal(out.data, "\x0a\0\0\1\0\0\0\0\0\0\0\2hi", out.len);
     buf_reset(&out);
     (void)err_set(&err, 1105, "HY000", "no");
@@ -148,9 +160,9 @@ static void test_row_of_17_mb(void **state)
     struct result r;
     (void)state;
     memset(cell, 'x', CELL_SIZE);
-    result_begin(&r, &out, 0);
+    result_begin(&r, &out, &(const struct result_form){.capabilities = 0, .sequence = 1});
     result_columns(&r, &(const struct result_column){"c", RESULT_TEXT}, 1);
-    result_row(&r, &(struct span){cell, CELL_SIZE}, 1);
+    put_row(&r, &(struct span){cell, CELL_SIZE}, 1);
     result_end(&r);
     assert_true(buf_ok(&out));
     begin_query(&t, 0);
@@ -175,10 +187,10 @@ static void test_cap_counts_small_cells(void **state)
     struct track t;
     struct result r;
     (void)state;
-    result_begin(&r, &out, 0);
+    result_begin(&r, &out, &(const struct result_form){.capabilities = 0, .sequence = 1});
     result_columns(&r, &(const struct result_column){"c", RESULT_TEXT}, 1);
     for (int i = 0; i < N_ROWS; i++) {
-        result_row(&r, &(struct span){0}, 1); /* one byte here, a pointer there */
+        put_row(&r, &(struct span){0}, 1); /* one byte here, a pointer there */
     }
     result_end(&r);
     begin_query(&t, 0);
@@ -247,13 +259,13 @@ static void test_only_the_first_result_counts(void **state)
     struct track t;
     struct result r;
     (void)state;
-    result_begin(&r, &out, 0);
+    result_begin(&r, &out, &(const struct result_form){.capabilities = 0, .sequence = 1});
     result_columns(&r, &(const struct result_column){"a", RESULT_TEXT}, 1);
-    result_row(&r, &SPAN_LIT("first"), 1);
+    put_row(&r, &SPAN_LIT("first"), 1);
     result_end(&r);
     out.data[out.len - 2] = STATUS_MORE_RESULTS;
     result_columns(&r, (const struct result_column[]){{"b", RESULT_TEXT}, {"c", RESULT_TEXT}}, 2);
-    result_row(&r, (const struct span[]){SPAN_LIT("x"), SPAN_LIT("y")}, 2);
+    put_row(&r, (const struct span[]){SPAN_LIT("x"), SPAN_LIT("y")}, 2);
     result_end(&r);
     begin_query(&t, 0);
     struct ask *a = read_back(&t, buf_span(&out), 5, SMALL_MAX);
@@ -276,6 +288,87 @@ static void test_infile_breaks_a_question(void **state)
     ask_destroy(a);
 }
 
+/* NULL bitmap from bit 2 on, little-endian numbers, texts with their length. */
+static void test_binary_rows(void **state)
+{
+    static const struct result_form form = {
+        .sequence = 250, .status = STATUS_MORE_RESULTS, .format = RESULT_FORMAT_BINARY};
+    static const struct result_column columns[] = {
+        {"i", RESULT_INT}, {"t", RESULT_TEXT}, {"d", RESULT_DOUBLE}};
+    static const struct result_cell rows[][3] = {
+        {{RESULT_INT, SPAN_LIT("-2"), -2, 0},
+         {RESULT_TEXT, SPAN_LIT("abc"), 0, 0},
+         {RESULT_DOUBLE, SPAN_LIT("0.5"), 0, 0.5}},
+        {{RESULT_INT, {NULL, 0}, 0, 0},
+         {RESULT_TEXT, SPAN_LIT(""), 0, 0},
+         {RESULT_DOUBLE, {NULL, 0}, 0, 0}},
+    };
+    _cleanup_buf_ struct buf out = buf_with_max(SMALL_MAX);
+    struct result r;
+    (void)state;
+    result_begin(&r, &out, &form);
+    result_columns(&r, columns, 3);
+    size_t at = out.len;
+    assert_int_equal(out.data[3], (char)250);
+    assert_memory_equal(out.data + at - 9, "\5\0\0\xfe\xfe\0\0\x08\0", 9);
+    result_row(&r, rows[0], 3);
+    assert_memory_equal(out.data + at,
+                        "\x16\0\0\xff\0\0\xfe\xff\xff\xff\xff\xff\xff\xff\3"
+                        "abc\0\0\0\0\0\0\xe0\x3f",
+                        26);
+    at = out.len;
+    result_row(&r, rows[1], 3);
+    assert_memory_equal(out.data + at, "\3\0\0\0\0\x14\0", 7);
+    at = out.len;
+    result_end(&r);
+    assert_int_equal(out.len, at + 9);
+    assert_memory_equal(out.data + at, "\5\0\0\1\xfe\0\0\x08\0", 9);
+}
+
+/* The bitmap grows with every eight columns, two bits late. */
+static void test_null_bitmap(void **state)
+{
+    static const size_t sizes[] = {1, 5, 6, 7, 13, 14, 15, 70};
+    static const struct result_form form = {.sequence = 1, .format = RESULT_FORMAT_BINARY};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        struct result_cell cells[70] = {{0}};
+        _cleanup_buf_ struct buf out = buf_with_max(SMALL_MAX);
+        struct result r;
+        size_t n_bytes = (sizes[i] + 7 + 2) / 8;
+        result_begin(&r, &out, &form);
+        result_row(&r, cells, sizes[i]);
+        assert_int_equal(out.len, 4 + 1 + n_bytes);
+        for (size_t bit = 0; bit < n_bytes * 8; bit++) {
+            bool is_set = ((uint8_t)out.data[5 + bit / 8] >> (bit % 8) & 1) != 0;
+            assert_int_equal(is_set, bit >= 2 && bit < sizes[i] + 2);
+        }
+    }
+}
+
+/* As the tracker understands it, in every form. */
+static void test_prepared_is_understood(void **state)
+{
+    static const struct result_column columns[] = {{"a", RESULT_TEXT}, {"b", RESULT_TEXT}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(forms) * 4; i++) {
+        struct result_form form = {.capabilities = forms[i / 4], .sequence = 1};
+        _cleanup_buf_ struct buf out = buf_with_max(SMALL_MAX);
+        struct track t;
+        track_init(&t, forms[i / 4], forms[i / 4]);
+        track_server(&t, "\7\0\0\2\0\0\0\2\0\0\0", 11);
+        track_client_take(&t, (struct span){"\1\0\0\0\x16", 5});
+        (void)track_client_body(&t, 1);
+        result_prepared(&out, &form, 0xf0000001, i % 2 * 3, columns, i / 2 % 2 * 2);
+        assert_memory_equal(out.data + 4, "\0\1\0\0\xf0", 5);
+        for (size_t at = 0; at < out.len; at++) {
+            assert_false(track_is_idle(&t) && track_is_between_packets(&t));
+            track_server(&t, out.data + at, 1);
+        }
+        assert_true(track_is_idle(&t) && track_is_between_packets(&t));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +380,9 @@ int main(void)
         cmocka_unit_test(test_cap_counts_small_cells),
         cmocka_unit_test(test_other_answers),
         cmocka_unit_test(test_only_the_first_result_counts),
+        cmocka_unit_test(test_binary_rows),
+        cmocka_unit_test(test_null_bitmap),
+        cmocka_unit_test(test_prepared_is_understood),
         cmocka_unit_test(test_infile_breaks_a_question),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

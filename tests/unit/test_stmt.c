@@ -123,7 +123,6 @@ static const char APART[] = "Ask for them in queries of their own.";
 static const char CLOSE_STRING[] = "Close the string with the quote it began with.";
 static const char ONE_SOURCE[] =
     "Keep one table function and load from the others in jobs of their own.";
-static const char ALONE[] = "Send it alone.";
 
 #define INTO_T  "CREATE JOB j ON STREAMING DO INSERT INTO t "
 #define FROM_S3 "SELECT * FROM S3(\"uri\"=\"u\")"
@@ -378,25 +377,47 @@ static const struct {
     {A_VIEW " where a = 1)", "mismatched input ')' expecting <EOF>(line 1, pos 47)",
      "Open every parenthesis that is closed."},
     {A_VIEW " where a = 'x", "Unclosed string literal(line 1, pos 46)", CLOSE_STRING},
-    {"select 1; pause job where jobName = 'x'",
-     "a streaming job statement or a query over jobs() or tasks() stands in a text of several "
-     "statements",
-     ALONE},
-    {"pause job where jobName = 'x'; pause job where jobName = 'y'",
-     "a streaming job statement or a query over jobs() or tasks() stands in a text of several "
-     "statements",
-     ALONE},
-    {"select 1; " A_VIEW,
-     "a streaming job statement or a query over jobs() or tasks() stands in a text of several "
-     "statements",
-     ALONE},
-    {"insert into t values (1); /* x */ resume job where jobName = 'x'",
-     "a streaming job statement or a query over jobs() or tasks() stands in a text of several "
-     "statements",
-     ALONE},
-    {"select 1; /* x */ ; pause job n", "mismatched input 'n' expecting 'WHERE'(line 1, pos 30)",
-     PAUSE_SHAPE},
 };
+
+/* Several statements, one of them ours or wrong. */
+static const char *const SCRIPTS[] = {
+    "select 1; pause job where jobName = 'x'",
+    "pause job where jobName = 'x'; pause job where jobName = 'y'",
+    "select 1; " A_VIEW,
+    A_VIEW "; select 1;",
+    "insert into t values (1); /* x */ resume job where jobName = 'x'",
+    "select 1; /* x */ ; pause job n",
+    "pause job n; select 1",
+};
+
+static void test_script(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(SCRIPTS); i++) {
+        struct err err = {0};
+        if (verdict_of(span_of(SCRIPTS[i]), &err) != STMT_SCRIPT) {
+            fail_msg("no script: %s", SCRIPTS[i]);
+        }
+        assert_int_equal(err.code, 0);
+    }
+}
+
+/* The place of an error counts from the start of the whole text. */
+static void test_part(void **state)
+{
+    (void)state;
+    static const char TEXT[] = "select 1;\npause job n; select 2";
+    struct err err = {0};
+    struct stmt s;
+    struct span part = {TEXT + 10, 11};
+    assert_int_equal(stmt_parse_part(SPAN_LIT(TEXT), part, &s, &err), STMT_BAD);
+    assert_non_null(strstr(err.msg, "mismatched input 'n' expecting 'WHERE'(line 2, pos 10)"));
+    assert_true(stmt_claims(part));
+    assert_false(stmt_claims((struct span){TEXT, 8}));
+    part = SPAN_LIT("pause job where jobName = 'x'");
+    assert_int_equal(stmt_parse_part(part, part, &s, &err), STMT_OURS);
+    stmt_fini(&s);
+}
 
 static void test_bad(void **state)
 {
@@ -508,6 +529,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_foreign),  cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_script),   cmocka_unit_test(test_part),
         cmocka_unit_test(test_position), cmocka_unit_test(test_shown),
         cmocka_unit_test(test_limits),   cmocka_unit_test(test_large_foreign),
     };

@@ -96,7 +96,6 @@ static void test_result_set_deprecated(void **state)
     };
     (void)state;
     PLAY_DEPRECATED(steps);
-    PLAY_WITH(steps, CAP_DEPRECATE_EOF, 0);
 }
 
 static void test_multi_results(void **state)
@@ -172,11 +171,22 @@ static void test_prepare_deprecated(void **state)
         S_IDLE(1, OK),
     };
     static const struct step doris[] = {
-        C(0, "\x16?"), S(1, "\0\1\0\0\0\1\0\1\0\0\0\0\1"),
-        S(2, DEF),     S(3, OK),
-        S(4, DEF),     S_IDLE(5, OK),
-        C(0, "\x16?"), S(1, "\0\1\0\0\0\0\0\1\0\0\0\0\1"),
-        S(2, DEF),     S_IDLE(3, OK),
+        C(0, "\x16?"),
+        S(1, "\0\1\0\0\0\1\0\1\0\0\0\0\1"),
+        S(2, DEF),
+        S(3, OK),
+        S(4, DEF),
+        S_IDLE(5, OK),
+        C(0, "\x16?"),
+        S(1, "\0\1\0\0\0\0\0\1\0\0\0\0\1"),
+        S(2, DEF),
+        S_IDLE(3, OK),
+        /* claimed to an FE that did not offer it, it changes nothing else */
+        C(0, QUERY),
+        S(1, "\1"),
+        S(2, DEF),
+        S(3, EOF_),
+        S_IDLE(4, EOF_),
     };
     static const struct step surplus[] = {
         C(0, "\x16?"),  S(1, "\0\1\0\0\0\0\0\1\0\0\0\0"),
@@ -352,6 +362,54 @@ static void test_binlog_stream(void **state)
     PLAY(steps);
 }
 
+/* MariaDB's COM_STMT_BULK_EXECUTE: one OK, or with unit results a result set. */
+static void test_bulk(void **state)
+{
+    static const struct step steps[] = {
+        C(0, "\xfa\1\0\0\0\x80\0"),
+        S_IDLE(1, OK),
+        C(0, "\xfa\1\0\0\0\x80\0"),
+        S_IDLE(1, ERR),
+        C(0, "\xfa\1\0\0\0\xc0\0"),
+        S(1, "\1"),
+        S(2, DEF),
+        S(3, EOF_),
+        S(4, "\0\0\1"),
+        S_IDLE(5, EOF_),
+    };
+    struct track t;
+    (void)state;
+    PLAY(steps);
+    login(&t, 0, 0);
+    send_client(&t, &steps[0]);
+    assert_string_equal(track_busy_with(&t), "COM_STMT_BULK_EXECUTE");
+}
+
+/* Behind a PREPARE's reply one packet more may come; any packet settles it. */
+static void test_owed(void **state)
+{
+    static const struct step steps[] = {C(0, "\x16?"), S(1, "\0\1\0\0\0\0\0\1\0\0\0\0"), S(2, DEF),
+                                        S_IDLE(3, EOF_)};
+    static const struct step more[] = {S_IDLE(4, EOF_), C(0, QUERY), S_IDLE(1, OK)};
+    struct track t;
+    (void)state;
+    login(&t, 0, 0);
+    assert_false(track_may_be_owed(&t));
+    send_client(&t, &steps[0]);
+    for (size_t i = 1; i < ARRAY_SIZE(steps); i++) {
+        assert_false(track_may_be_owed(&t));
+        send_server(&t, &steps[i], 100);
+    }
+    assert_true(track_may_be_owed(&t) && track_is_idle(&t));
+    struct track copy = t;
+    send_server(&t, &more[0], 1);
+    assert_false(track_may_be_owed(&t));
+    send_client(&copy, &more[1]);
+    assert_true(track_may_be_owed(&copy));
+    send_server(&copy, &more[2], 100);
+    assert_false(track_may_be_owed(&copy));
+}
+
 static void test_progress_reports(void **state)
 {
     static const struct step steps[] = {
@@ -381,6 +439,8 @@ int main(void)
         cmocka_unit_test(test_change_user),
         cmocka_unit_test(test_binlog_stream),
         cmocka_unit_test(test_progress_reports),
+        cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_owed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

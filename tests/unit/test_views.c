@@ -165,12 +165,79 @@ static void test_only_reading(void **state)
     }
 }
 
+/* The type of a column definition, of a classic answer; `i` from 1 on. */
+static uint8_t type_of_column(const struct buf *packets, size_t i)
+{
+    const unsigned char *p = (const unsigned char *)packets->data;
+    size_t n = 0;
+    do {
+        n = p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16;
+        p += i > 0 ? 4 + n : 0;
+    } while (i-- > 0);
+    return p[4 + n - 6];
+}
+
+/* A column has one type, which every value of it fits. */
+static void test_types(void **state)
+{
+    static const struct {
+        const char *sql;
+        uint8_t type;
+    } rows[] = {
+        {"select Id from jobs(\"type\"=\"insert\")", 0xfe},
+        {"select 1 from jobs(\"type\"=\"insert\")", 0x08},
+        {"select 1.5 from jobs(\"type\"=\"insert\")", 0x05},
+        {"select 'x' from jobs(\"type\"=\"insert\")", 0xfe},
+        {"select null from jobs(\"type\"=\"insert\")", 0xfe},
+        {"select case when Name = 'one' then 1 else 1.5 end from jobs(\"type\"=\"insert\")", 0x05},
+        {"select case when Name = 'one' then 1 else 'x' end from jobs(\"type\"=\"insert\")", 0xfe},
+        {"select case when Name = 'one' then null else 2 end from jobs(\"type\"=\"insert\")", 0x08},
+        {"select 1 from jobs(\"type\"=\"insert\") where 0", 0xfe},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct view_request *r = ask(rows[i].sql);
+        assert_true(r->is_ok);
+        if (type_of_column(&r->packets, 1) != rows[i].type) {
+            fail_msg("%s: %d", rows[i].sql, type_of_column(&r->packets, 1));
+        }
+        view_request_destroy(r);
+    }
+}
+
+static struct view_request *prepare(const char *sql)
+{
+    struct view_request *r = view_request_create(NULL, 1);
+    r->is_prepare = true;
+    r->sql = xstrdup(sql);
+    views_answer(r);
+    return r;
+}
+
+/* Not run, and without a snapshot. */
+static void test_prepare(void **state)
+{
+    struct view_request *r = prepare("SELECT Name, COUNT(*) AS n FROM jobs WHERE Id = 1");
+    (void)state;
+    assert_true(r->is_ok);
+    assert_int_equal(r->packets.len, 0);
+    assert_int_equal(r->n_names, 2);
+    assert_string_equal(r->names[0], "Name");
+    assert_string_equal(r->names[1], "n");
+    view_request_destroy(r);
+    r = prepare("SELECT Nome FROM jobs");
+    assert_false(r->is_ok);
+    assert_int_equal(r->err.code, 1054);
+    view_request_destroy(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queries),          cmocka_unit_test(test_others_jobs_are_invisible),
         cmocka_unit_test(test_secret_is_masked), cmocka_unit_test(test_column_that_is_not_there),
-        cmocka_unit_test(test_only_reading),
+        cmocka_unit_test(test_only_reading),     cmocka_unit_test(test_types),
+        cmocka_unit_test(test_prepare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

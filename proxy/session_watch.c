@@ -1,0 +1,74 @@
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+#include "proxy/config.h"
+#include "proxy/session.h"
+#include "proxy/tune.h"
+#include "proxy/worker_session.h"
+
+/*
+ * Bytes for the client that its host has not confirmed: ours and the kernel's, which may be so many
+ * that a slow reader's progress is seen there alone. All are confirmed until more is sent.
+ */
+static uint64_t untaken(const struct session *s)
+{
+    int in_kernel = 0;
+    if (s->watch.taken == s->n_replied) {
+        return 0;
+    }
+    if (ioctl(s->client.fd, SIOCOUTQ, &in_kernel) != 0 || in_kernel < 0) {
+        in_kernel = 0; /* not a socket that counts */
+    }
+    return relay_pending(&s->client) + (uint64_t)in_kernel;
+}
+
+static void stamp(struct session *s, int64_t now_ms)
+{
+    struct session_watch *w = &s->watch;
+    uint64_t moved = s->n_from_client + s->n_replied;
+    uint64_t n_untaken = untaken(s);
+    uint64_t taken = s->n_replied - n_untaken;
+    if (moved != w->moved || s->state != SESSION_READY || !track_is_clients_turn(&s->track)) {
+        w->moved_ms = now_ms;
+    }
+    if (taken != w->taken || n_untaken == 0) {
+        w->taken_ms = now_ms;
+    }
+    w->moved = moved;
+    w->taken = taken;
+    w->client_heard_ms =
+        n_untaken > 0 ? tune_heard_ms(s->client.fd, w->client_heard_ms, now_ms) : now_ms;
+    /* It may owe us something while it has something to do. */
+    w->server_heard_ms = s->state == SESSION_LOCAL || !track_is_idle(&s->track)
+                             ? tune_heard_ms(s->server.fd, w->server_heard_ms, now_ms)
+                             : now_ms;
+}
+
+/* A limit of 0 is none. */
+static bool is_over(int64_t since_ms, int64_t now_ms, int64_t limit_ms)
+{
+    return limit_ms > 0 && now_ms - since_ms >= limit_ms;
+}
+
+void session_watch(struct session *s, int64_t now_ms)
+{
+    const struct config *c = worker_config(s->worker);
+    if (s->state != SESSION_READY && s->state != SESSION_LOCAL) {
+        return; /* the others have timers of their own */
+    }
+    stamp(s, now_ms);
+    if (is_over(s->watch.taken_ms, now_ms, c->write_timeout_ms)) {
+        session_drop(s, SESSION_ENDING_WRITE_TIMEOUT,
+                     "the client took nothing of what waits for it for proxy.write_timeout");
+    } else if (is_over(s->watch.client_heard_ms, now_ms, tune_patience_ms(c))) {
+        session_drop(s, SESSION_ENDING_CLIENT_LOST,
+                     "the client's host confirms nothing any more (proxy.keepalive)");
+    } else if (is_over(s->watch.server_heard_ms, now_ms, tune_patience_ms(c))) {
+        session_lose_server(s);
+    } else if (is_over(s->watch.moved_ms, now_ms, c->idle_timeout_ms)) {
+        session_end_as(s, SESSION_ENDING_IDLE_TIMEOUT, "%s for proxy.idle_timeout",
+                       session_command_is_idle(s)
+                           ? "the client asked nothing"
+                           : "the client sent nothing more of a command it had begun");
+    }
+}
