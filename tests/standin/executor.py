@@ -7,7 +7,7 @@ import uuid
 
 import duckdb
 
-from . import admin, insert, show, txn
+from . import admin, insert, setvars, show, txn
 from .binding import Binding
 from .engine import SYSTEM_DBS
 from .errors import DorisError, syntax_error
@@ -464,7 +464,7 @@ def run_insert(ex, c):
 HANDLERS = {
     "SELECT": run_select, "WITH": run_select, "VALUES": run_select, "INSERT": run_insert,
     "UPDATE": Executor.dml, "DELETE": Executor.dml, "EXPLAIN": Executor.explain,
-    "SHOW": show.show, "DESC": show.describe, "DESCRIBE": show.describe, "SET": admin.set_vars,
+    "SHOW": show.show, "DESC": show.describe, "DESCRIBE": show.describe, "SET": setvars.set_vars,
     "USE": admin.use, "SWITCH": admin.switch, "CREATE": admin.create, "DROP": admin.drop,
     "ALTER": admin.alter, "TRUNCATE": admin.truncate, "GRANT": admin.grant, "REVOKE": admin.revoke,
     "KILL": admin.kill, "CLEAN": admin.clean, "ADMIN": admin.admin, "PAUSE": admin.job_state,

@@ -12,10 +12,11 @@ class Knobs:
     INTS = ("publish_delay_ms slow_ms label_keep_s label_num label_clean_ms max_conn "
             "max_user_connections fail_insert_count").split()
     TEXTS = ("orphan fail_insert err_after_commit_text empty_insert bad_cast csv_strip_cr "
-             "prepare_2_0 select_denied").split()
+             "prepare_2_0 select_denied proxy_protocol").split()
     CHOICES = {"orphan": ("PREPARE", "ABORTED"), "empty_insert": ("no_info", "txn"),
                "bad_cast": ("filter", "null", "error"), "csv_strip_cr": ("auto", "0", "1"),
-               "prepare_2_0": ("insert_only", "any"), "select_denied": ("auto", "1142", "1105")}
+               "prepare_2_0": ("insert_only", "any"), "select_denied": ("auto", "1142", "1105"),
+               "proxy_protocol": ("off", "mandatory", "optional")}
 
     def __init__(self, profile):
         self.lock = threading.Lock()
@@ -29,7 +30,7 @@ class Knobs:
                                   "Network closed for unknown reason",
             empty_insert="no_info" if profile.empty_no_info else "txn",
             bad_cast="filter", csv_strip_cr="auto", prepare_2_0="insert_only",
-            select_denied="auto")
+            select_denied="auto", proxy_protocol="off")
 
     def __getattr__(self, name):
         values = self.__dict__.get("values", {})

@@ -30,6 +30,7 @@ class Server:
         self.next_id = 0
         self.accepted = 0
         self.log = collections.deque(maxlen=1000)
+        self.proxy_lines = collections.deque(maxlen=1000)
         self.started = time.strftime("%Y-%m-%d %H:%M:%S")
         self.mysql_port = self.http_port = 0
         self.tasks = set()
@@ -124,6 +125,6 @@ class Server:
                 "pid": os.getpid(), "profile": self.profile.name, "knobs": self.knobs.snapshot(),
                 "inserts": {k: e.counters[k] for k in ("begun", "committed", "aborted")},
                 "transactions": dict(states), "next_txn": e.next_txn,
-                "sessions": len(self.sessions()), "connections_accepted": self.accepted,
+                "proxy_lines": list(self.proxy_lines), "sessions": len(self.sessions()), "connections_accepted": self.accepted,
                 "running": [{"id": s.conn_id, "user": s.executor.user.name, "sql": s.executor.sql}
                             for s in self.sessions() if s.executor.command == "Query"]}

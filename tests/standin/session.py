@@ -9,6 +9,8 @@ from .results import Ok, duck_col
 from .sql import Token
 
 CHUNK = 2000
+PROXY_LINE_MAX = 107
+PROXY_WAIT_S = 0.01  # testReadWithTimeout(buffer, 10)
 
 
 class Session:
@@ -72,7 +74,48 @@ class Session:
 
     # --- handshake ---
 
+    async def _proxy_line(self):
+        """enable_proxy_protocol (facts A2); False: the link is to be closed."""
+        mode = self.server.knobs.proxy_protocol
+        if mode == "off":
+            return True
+        if mode == "optional" and not await self._has_first_byte():
+            self.server.proxy_lines.append("")
+            return True
+        line = b""
+        try:
+            while not line.endswith(b"\r\n"):
+                line += await self.stream.reader.readexactly(1)
+                if len(line) > PROXY_LINE_MAX or not line.startswith(b"PROXY "[:len(line)]):
+                    return False  # v2 among others: "not supported yet"
+        except asyncio.IncompleteReadError:
+            return False
+        return self._take_proxy_line(line.decode("ascii", "replace"))
+
+    async def _has_first_byte(self):
+        """Within 10 ms. Whether it has come decides, however late this loop comes to look."""
+        end = self.loop.time() + PROXY_WAIT_S
+        while self.loop.time() < end and not self.stream.reader._buffer:
+            await asyncio.sleep(0.001)
+        if not self.stream.reader._buffer:
+            await asyncio.sleep(0)  # what the socket has is read now
+            await asyncio.sleep(0)
+        return bool(self.stream.reader._buffer)
+
+    def _take_proxy_line(self, line):
+        self.server.proxy_lines.append(line[:-2])
+        words = line.split()
+        if words[1] == "UNKNOWN":
+            return True
+        if len(words) != 6 or words[1] not in ("TCP4", "TCP6"):
+            return False
+        self.peer = (words[2], int(words[4]))
+        self.executor.host = words[2]
+        return True
+
     async def _handshake(self):
+        if not await self._proxy_line():
+            return False
         salt = auth.scramble()
         await self._send(p.greeting(self.conn_id, self.executor.vars.get("version"),
                                     self.profile.caps, 33, salt))
@@ -219,8 +262,7 @@ class Session:
         self.stream.write(p.lenenc_int(len(kinds)))
         for col in result.cols:
             self.stream.write(p.column_packet(col.name, col.kind, col.scale))
-        if not self.caps & p.CLIENT_DEPRECATE_EOF:
-            self.stream.write(p.eof_packet(status))
+        self.stream.write(p.eof_packet(status))
         rows = first
         while rows:
             for row in rows:
@@ -250,20 +292,22 @@ class Session:
         if self.profile.prepare_any and (count or cols):
             head += b"\0\0\1"
         self.stream.write(head)
-        self._prepare_block([p.column_packet("$%d" % i, p.STRING) for i in range(count)], True)
-        self._prepare_block([p.column_packet(c.name, c.kind, c.scale) for c in cols], False)
+        self._prepare_block([p.column_packet("$%d" % i, p.STRING) for i in range(count)])
+        self._prepare_block([p.column_packet(c.name, c.kind, c.scale) for c in cols])
         await self.stream.drain()
 
-    def _prepare_block(self, packets, params):
-        """A7: with DEPRECATE_EOF the parameter block ends with an OK packet nobody expects."""
-        if not packets:
-            return
+    def _prepare_block(self, packets):
+        """
+        FE/qe/StmtExecutor.java, sendStmtPrepareOK: for a client that claims DEPRECATE_EOF, which
+        the FE did not offer, both blocks end with an OK packet in the EOF's place. It is the only
+        place where the claim counts: sendFields sends its EOF always (until PR 61050), and
+        libmysqlclient, which claims it to any server, relies on that.
+        """
         for packet in packets:
             self.stream.write(packet)
-        if not self.caps & p.CLIENT_DEPRECATE_EOF:
-            self.stream.write(p.eof_packet())
-        elif params:
-            self.stream.write(p.ok_packet())
+        if packets:
+            is_odd = self.caps & p.CLIENT_DEPRECATE_EOF
+            self.stream.write(p.ok_packet() if is_odd else p.eof_packet())
 
     def _plan_prepare(self, text):
         ex = self.executor

@@ -127,6 +127,19 @@ def _columns(ex, c, full):
                  [[r[0], r[1], "", r[2], r[3], r[4], r[5], "", notes[r[0]]] for r in rows])
 
 
+def _index(ex, c, _full):
+    """Secondary indexes, of which this stand-in has none (ShowIndexStmt, ShowIndexCommand)."""
+    if not (c.accept("FROM") or c.accept("IN")):
+        c.fail()
+    db, name = c.name()
+    if c.accept("FROM") or c.accept("IN"):
+        db = c.identifier()
+    c.end()
+    _readable(ex, db, name)
+    return table(["Table", "Non_unique", "Key_name", "Seq_in_index", "Column_name", "Collation",
+                  "Cardinality", "Sub_part", "Packed", "Null", "Index_type", "Comment", "Properties"], [])
+
+
 def describe(ex, c):
     c.next()
     if c.accept("FUNCTION"):
@@ -327,6 +340,7 @@ SHOWS = {
     "COLUMNS": _columns, "FIELDS": _columns, "VARIABLES": _variables, "PROCESSLIST": _processlist,
     "FRONTENDS": _frontends, "BACKENDS": _backends, "GRANTS": _grants, "TRANSACTION": _transaction,
     "LAST": _last, "TABLE": _table_word,
+    "INDEX": _index, "INDEXES": _index, "KEY": _index, "KEYS": _index,
     "WARNINGS": _fixed(["Level", "Code", "Message"]), "ERRORS": _fixed(["Level", "Code", "Message"]),
     "STATUS": _fixed(["Variable_name", "Value"]), "PLUGINS": _fixed(["Name", "Status"]),
     "EVENTS": _fixed(["Db", "Name"]), "TRIGGERS": _fixed(["Trigger", "Event"]),
@@ -375,16 +389,46 @@ def _is_tables(ex):
              for db, t in _visible_tables(ex)])
 
 
+# FE/catalog/SchemaTable.java, in its order; these are numbers, the others texts.
+COLUMNS_COLUMNS = (
+    "TABLE_CATALOG TABLE_SCHEMA TABLE_NAME COLUMN_NAME ORDINAL_POSITION COLUMN_DEFAULT IS_NULLABLE "
+    "DATA_TYPE CHARACTER_MAXIMUM_LENGTH CHARACTER_OCTET_LENGTH NUMERIC_PRECISION NUMERIC_SCALE "
+    "DATETIME_PRECISION CHARACTER_SET_NAME COLLATION_NAME COLUMN_TYPE COLUMN_KEY EXTRA PRIVILEGES "
+    "COLUMN_COMMENT COLUMN_SIZE DECIMAL_DIGITS GENERATION_EXPRESSION SRS_ID").split()
+COLUMNS_NUMBERS = {
+    "ORDINAL_POSITION", "CHARACTER_MAXIMUM_LENGTH", "CHARACTER_OCTET_LENGTH", "NUMERIC_PRECISION",
+    "NUMERIC_SCALE", "DATETIME_PRECISION", "COLUMN_SIZE", "DECIMAL_DIGITS", "SRS_ID"}
+
+
 def _is_columns(ex):
-    names = ["TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME", "COLUMN_DEFAULT", "IS_NULLABLE",
-             "DATA_TYPE", "COLUMN_TYPE", "COLUMN_KEY", "EXTRA", "COLUMN_COMMENT"]
     rows = []
     for db, t in _visible_tables(ex):
         for i, col in enumerate(t.columns):
             key = {"UNIQUE": "UNI", "DUPLICATE": "DUP", "AGGREGATE": "AGG"}[t.model] if col.key else ""
-            rows.append(["internal", db, t.name, col.name, col.default, "YES" if col.null else "NO",
-                         col.type.split("(")[0], col.type, key, "", col.comment, i + 1])
-    return _text(names) + [("ORDINAL_POSITION", "BIGINT")], rows
+            cells = dict.fromkeys(COLUMNS_COLUMNS)
+            cells.update(_column_sizes(col.type))
+            cells.update(
+                TABLE_CATALOG="internal", TABLE_SCHEMA=db, TABLE_NAME=t.name, COLUMN_NAME=col.name,
+                ORDINAL_POSITION=i + 1, COLUMN_DEFAULT=col.default, COLUMN_TYPE=col.type,
+                IS_NULLABLE="YES" if col.null else "NO", DATA_TYPE=col.type.split("(")[0],
+                COLUMN_KEY=key, EXTRA="", PRIVILEGES="", COLUMN_COMMENT=col.comment)
+            rows.append(list(cells.values()))
+    return [(n, "BIGINT" if n in COLUMNS_NUMBERS else "VARCHAR") for n in COLUMNS_COLUMNS], rows
+
+
+def _column_sizes(kind):
+    """The length of a text, or precision and scale of a decimal, as far as the type says."""
+    m = re.fullmatch(r"(\w+)\((\d+)(?:,\s*(\d+))?\)", kind)
+    if not m:
+        return {}
+    word, first, second = m.group(1).lower(), int(m.group(2)), int(m.group(3) or 0)
+    if word in ("char", "varchar"):
+        return {"CHARACTER_MAXIMUM_LENGTH": first, "CHARACTER_OCTET_LENGTH": first * 4,
+                "COLUMN_SIZE": first}
+    if word.startswith("decimal"):
+        return {"NUMERIC_PRECISION": first, "NUMERIC_SCALE": second, "COLUMN_SIZE": first,
+                "DECIMAL_DIGITS": second}
+    return {"DATETIME_PRECISION": first} if word.startswith("datetime") else {}
 
 
 PRIVILEGE_TYPES = {"Select_priv": "SELECT", "Load_priv": "INSERT", "Alter_priv": "ALTER",

@@ -152,6 +152,15 @@ def test_information_schema(start_fe):
             ("id",), ("v",))
 
 
+def test_show_index(start_fe):
+    """What SQLAlchemy asks for each table; columns as ShowIndexStmt has them."""
+    with start_fe().connect() as c:
+        for text in ("SHOW INDEX FROM `test`.`t`", "SHOW KEYS IN t FROM test"):
+            assert names(c, text)[1::9] == ["Non_unique", "Index_type"]
+            assert rows(c, text) == ()
+        assert "does not exist" in error_of(c, "SHOW INDEX FROM test.nope")[1]
+
+
 def test_large_result(start_fe):
     with start_fe().connect() as c:
         got = rows(c, "SELECT number, repeat('x', 20) FROM numbers('number' = '50000')")
@@ -181,3 +190,24 @@ def test_sigterm_ends_cleanly(start_fe):
         start = time.monotonic()
         assert fe.stop() == 0
         assert time.monotonic() - start < 8
+
+
+@pytest.mark.parametrize("profile", ["2.0", "2.1", "4.1"])
+def test_one_set_of_many_variables(start_fe, profile):
+    """The login of MariaDB Connector/J 3.5; NAMES may stand anywhere in the list."""
+    with start_fe(profile, table=False).connect() as c:
+        rows(c, "SET autocommit=1,sql_mode=CONCAT(@@sql_mode,',STRICT_TRANS_TABLES'),NAMES utf8mb4")
+        assert rows(c, "SELECT @@sql_mode, @@autocommit") == (
+            ("ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES", 1),)
+        rows(c, "SET NAMES 'utf8mb4' COLLATE utf8mb4_bin, CHARSET DEFAULT, @x = 3")
+        assert rows(c, "SELECT @x") == ((3,),)
+        for wrong in ("SET NAMES", "SET NAMES utf8 utf8", "SET NAMES utf8,", "SET NAMES 7"):
+            assert error_of(c, wrong)
+
+
+def test_columns_as_mariadb_dump_asks_for_them(start_fe):
+    with start_fe().connect() as c:
+        found = rows(c, "SELECT COLUMN_NAME, generation_expression, CHARACTER_MAXIMUM_LENGTH, SRS_ID "
+                        "FROM information_schema.columns WHERE table_name = 't' "
+                        "ORDER BY ORDINAL_POSITION")
+        assert found[0][:2] == ("id", None) and [row[3] for row in found] == [None] * len(found)
