@@ -15,6 +15,7 @@ import tidy
 ROOT = build.ROOT
 LAYERS = ("base", "parser", "scheduler", "sources", "proxy")
 SHOWN_LINES = 120
+OWN_STEPS = ("integration", "clients", "superset", "bench")  # folders of tests/ with a step each
 
 
 @dataclasses.dataclass
@@ -171,12 +172,15 @@ def quickstart(ctx):
 def _bed_paths():
     """Tests of the test bed itself, wherever its parts keep them."""
     found = [p for p in (ROOT / "tests").rglob("test_*.py")
-             if p.relative_to(ROOT / "tests").parts[0] != "integration"]
+             if p.relative_to(ROOT / "tests").parts[0] not in OWN_STEPS]
     return sorted({p.parent for p in found})
 
 
-def _integration_paths():
-    return [ROOT / "tests/integration"]
+def _tests(folder):
+    return lambda: [ROOT / "tests" / folder]
+
+
+_integration_paths = _tests("integration")
 
 
 def all_steps():
@@ -206,6 +210,11 @@ def all_steps():
         Step("bed", "the test bed's own tests", _pytest(_bed_paths)),
         Step("integration", "the real binary, end to end",
              _pytest(_integration_paths, quick_marker="quick"), ("build",), True),
+        Step("clients", "MySQL drivers of every kind", _pytest(_tests("clients")), ("build",)),
+        Step("superset", "Apache Superset, by API and by browser",
+             _pytest(_tests("superset"), timeout_s=900), ("build",)),
+        Step("bench", "the benchmarks run; their figures are not judged",
+             _pytest(_tests("bench")), ("build",)),
         Step("quickstart", "deploy/quickstart --once", quickstart, ("build",)),
         Step("e2e-asan", "crash and end-to-end tests, ASan and UBSan",
              _pytest(_integration_paths, "build-asan", "sanitize", env=env, prefix=prefix),
