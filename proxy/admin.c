@@ -1,12 +1,16 @@
+#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/xmalloc.h"
 #include "proxy/admin.h"
 #include "proxy/backends.h"
@@ -15,7 +19,12 @@
 #include "proxy/worker.h"
 #include "scheduler/sched.h"
 
-enum { MAX_HEADERS_BYTES = 16384, MAX_BODY_BYTES = 1024, TIMEOUT_S = 10 };
+enum {
+    MAX_HEADERS_BYTES = 16384,
+    MAX_BODY_BYTES = 1024,
+    TIMEOUT_S = 10,
+    PAUSE_MS = 200, /* after EMFILE and the like */
+};
 
 struct admin {
     struct evhttp *http;
@@ -120,7 +129,8 @@ static void put_process(struct evbuffer *out, const struct admin_env *env)
     put_gauge(out, "sluice_config_read_timestamp_seconds",
               "When the configuration was read last, at the start or by SIGHUP",
               status->reload_ms / 1000);
-    put_gauge(out, "sluice_config_read_successful", "0: it was wrong, and the former one is used",
+    put_gauge(out, "sluice_config_read_successful",
+              "0: it or its TLS files were wrong, and the former ones are used",
               status->is_reload_ok);
 }
 
@@ -231,11 +241,40 @@ static struct admin *create(struct event_base *base, const struct admin_env *env
     return a;
 }
 
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)evconnlistener_enable(arg); /* fails for want of memory alone */
+    (void)fd;
+    (void)what;
+}
+
+/* EMFILE and the like: libevent would try again at once, for ever, and tell each time. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    static const struct timeval pause = {.tv_usec = PAUSE_MS * 1000L};
+    log_error("admin.paused", "reason", strerrordesc_np(errno), NULL);
+    if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, on_again, listener,
+                        &pause) == 0) {
+        (void)evconnlistener_disable(listener); /* as above */
+    }
+    (void)arg;
+}
+
+/* False: `at` is NULL, it could not be listened on. */
+static bool set_up(struct evhttp_bound_socket *at)
+{
+    if (at != NULL) {
+        evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(at), on_accept_error);
+    }
+    return at != NULL;
+}
+
 struct admin *admin_create(struct event_base *base, const struct host_port *listen,
                            const struct admin_env *env, struct err *err)
 {
     struct admin *a = create(base, env);
-    if (a == NULL || evhttp_bind_socket(a->http, listen->host, (uint16_t)listen->port) != 0) {
+    if (a == NULL ||
+        !set_up(evhttp_bind_socket_with_handle(a->http, listen->host, (uint16_t)listen->port))) {
         (void)err_say(err,
                       "http.listen: cannot listen on %s:%d. Is the port in use? Set http.listen "
                       "to another address, or to nothing to switch the admin server off",
@@ -246,17 +285,24 @@ struct admin *admin_create(struct event_base *base, const struct host_port *list
     return a;
 }
 
-struct admin *admin_adopt(struct event_base *base, int fd, const struct admin_env *env,
-                          struct err *err)
+struct admin *admin_adopt(struct event_base *base, const int *fds, size_t n,
+                          const struct admin_env *env, struct err *err)
 {
     struct admin *a = create(base, env);
-    if (a == NULL || evhttp_accept_socket(a->http, fd) != 0) {
-        (void)err_say(err, "LISTEN_FDS: cannot serve HTTP on file descriptor %d", fd);
-        (void)close(fd); /* a listening socket has nothing to lose */
-        admin_destroy(a);
-        return NULL;
+    size_t n_taken = 0;
+    while (a != NULL && n_taken < n &&
+           set_up(evhttp_accept_socket_with_handle(a->http, fds[n_taken]))) {
+        n_taken++;
     }
-    return a;
+    if (n_taken == n) {
+        return a;
+    }
+    (void)err_say(err, "LISTEN_FDS: cannot serve HTTP on file descriptor %d", fds[n_taken]);
+    for (size_t i = n_taken; i < n; i++) {
+        (void)close(fds[i]); /* a listening socket has nothing to lose */
+    }
+    admin_destroy(a);
+    return NULL;
 }
 
 void admin_destroy(struct admin *a)

@@ -37,9 +37,9 @@ struct admin;
 /* `env` is borrowed. */
 struct admin *admin_create(struct event_base *base, const struct host_port *listen,
                            const struct admin_env *env, struct err *err);
-/* The same on a socket that listens already; it is closed in the end, or on failure. */
-struct admin *admin_adopt(struct event_base *base, int fd, const struct admin_env *env,
-                          struct err *err);
+/* The same on n sockets, one or more, that listen already; closed in the end, or on failure. */
+struct admin *admin_adopt(struct event_base *base, const int *fds, size_t n,
+                          const struct admin_env *env, struct err *err);
 void admin_destroy(struct admin *a); /* NULL is accepted */
 
 #endif

@@ -197,7 +197,9 @@ static bool make_admin(struct app *a, struct err *err)
         .status = &a->status,
     };
     if (a->passed.n_http > 0) {
-        a->admin = admin_adopt(a->base, a->passed.http_fds[--a->passed.n_http], &a->admin_env, err);
+        size_t n = a->passed.n_http;
+        a->passed.n_http = 0;
+        a->admin = admin_adopt(a->base, a->passed.http_fds, n, &a->admin_env, err);
         return a->admin != NULL;
     }
     if (a->config->admin.host == NULL) {

@@ -36,7 +36,7 @@ bool app_make_tls(struct app *a, struct err *err)
 }
 
 /* The files are read again even if no key has changed: certificates are renewed in place. */
-static struct tls_context *make_tls(const struct app *a, struct config *fresh)
+static struct tls_context *make_tls(struct app *a, struct config *fresh)
 {
     struct err err = {0};
     struct tls_context *tls = tls_context_create(fresh, &err);
@@ -46,6 +46,7 @@ static struct tls_context *make_tls(const struct app *a, struct config *fresh)
     }
     log_error("config.tls_kept", "reason", err.msg, "advice",
               "TLS goes on as it was; mend it and send SIGHUP again", NULL);
+    a->status.is_reload_ok = false;
     for (size_t i = 0; i < ARRAY_SIZE(tls_keys); i++) {
         config_reload_undo(app_config(a), fresh, "proxy", tls_keys[i]);
     }

@@ -91,6 +91,18 @@ void backends_add_address(struct backends *b, const char *host, const struct add
     atomic_store(&to->since_ms, clock_wall_ms());
 }
 
+static bool is_known(const struct backends *b, const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    address_format(address, text);
+    for (size_t i = 0; i < b->n; i++) {
+        if (strcmp(b->items[i].text, text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool backends_add(struct backends *b, const struct host_port *from, struct err *err)
 {
     _cleanup_free_ struct address *found = NULL;
@@ -98,11 +110,14 @@ bool backends_add(struct backends *b, const struct host_port *from, struct err *
     if (!address_resolve(from, &found, &n_found, err)) {
         return false;
     }
-    if (n_found > BACKENDS_MAX - b->n) {
-        return err_say(err, "the host names resolve to more than %d addresses; name fewer FEs",
-                       BACKENDS_MAX);
-    }
     for (size_t i = 0; i < n_found; i++) {
+        if (is_known(b, &found[i])) {
+            continue; /* two names of one FE, which is tried, asked and counted once */
+        }
+        if (b->n == BACKENDS_MAX) {
+            return err_say(err, "the host names resolve to more than %d addresses; name fewer FEs",
+                           BACKENDS_MAX);
+        }
         backends_add_address(b, from->host, &found[i]);
     }
     return true;

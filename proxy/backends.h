@@ -37,7 +37,7 @@ struct backends;
 struct backends *backends_create(void);
 /* NULL is accepted. */
 void backends_destroy(struct backends *b);
-/* Resolves, which may block, and appends. Before any other thread sees b. */
+/* Resolves, which may block, and appends what is new. Before any other thread sees b. */
 bool backends_add(struct backends *b, const struct host_port *from, struct err *err);
 /* The same for an address that is known already. At most BACKENDS_MAX of them. */
 void backends_add_address(struct backends *b, const char *host, const struct address *address);

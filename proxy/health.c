@@ -12,6 +12,13 @@
 
 enum { DENIED_PAUSE_MS = 30000 };
 
+/* Of an account, as in MySQL and in Doris's ErrorCode.java. */
+enum {
+    ERR_PASSWORD_EXPIRED = 1862,
+    ERR_ACCOUNT_LOCKED = 3118,
+    ERR_ACCOUNT_BLOCKED = 3955, /* too many wrong passwords, for some time */
+};
+
 struct health {
     struct health_options options;
     struct fe_login login; /* that of the options, but for TLS */
@@ -34,16 +41,24 @@ static bool is_alive_by_http(const struct health *h, size_t i, const struct fe_w
     return fe_http_is_ready(&http, wait, err);
 }
 
-/* An FE that refuses the account, or is full, is alive. */
-static bool is_refusal(const struct err *err)
+/* Asked often, it may be refused for longer still. */
+static bool is_denial(const struct err *err)
 {
-    static const int codes[] = {ERR_ACCESS_DENIED, ERR_CON_COUNT, ERR_TOO_MANY_USER_CONNECTIONS};
+    static const int codes[] = {ERR_ACCESS_DENIED, ERR_PASSWORD_EXPIRED, ERR_ACCOUNT_LOCKED,
+                                ERR_ACCOUNT_BLOCKED};
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
         if (err->code == codes[i]) {
             return true;
         }
     }
     return false;
+}
+
+/* An FE that refuses the account, or is full, is alive. */
+static bool is_refusal(const struct err *err)
+{
+    return is_denial(err) || err->code == ERR_CON_COUNT ||
+           err->code == ERR_TOO_MANY_USER_CONNECTIONS;
 }
 
 static void on_denied(struct health *h, size_t i, const struct err *err)
@@ -60,7 +75,7 @@ static bool is_alive_by_login(struct health *h, size_t i, const struct fe_wait *
 {
     struct fe_address address = backends_fe_address(h->options.backends, i, &h->login);
     _cleanup_fe_conn_ struct fe_conn *c = fe_conn_open(&address, &h->login, wait, err);
-    if (c == NULL && err->code == ERR_ACCESS_DENIED) {
+    if (c == NULL && is_denial(err)) {
         on_denied(h, i, err);
     } else {
         h->next_login_ms[i] = 0;

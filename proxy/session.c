@@ -22,7 +22,7 @@
 
 enum {
     READS_PER_TURN = 4,     /* of full buffers, before other sessions have their turn */
-    FLUSH_MS = 10000,       /* for a peer that reads nothing while the session ends */
+    FLUSH_MS = 10000,       /* for a peer that reads nothing more while the session ends */
     LINGER_MS = 2000,       /* for a client to read our last ERR and close */
     HALF_CLOSED_MS = 10000, /* without a byte for a client that sends no more */
     REASON_SIZE = 512,
@@ -148,6 +148,9 @@ __attribute__((format(printf, 3, 0))) static void end_with(struct session *s,
     begin_end(s, ending, reason);
     session_set_timer(s, FLUSH_MS);
     continue_end(s);
+    if (s->state == SESSION_FLUSHING) {
+        s->n_untaken_before = session_untaken(s);
+    }
 }
 
 void session_end_as(struct session *s, enum session_ending ending, const char *format, ...)
@@ -509,6 +512,18 @@ static void on_half_closed_timer(struct session *s)
     session_set_timer(s, HALF_CLOSED_MS);
 }
 
+/* A slow reader gets all of its reply. */
+static void on_flush_timer(struct session *s)
+{
+    uint64_t n_untaken = session_untaken(s);
+    if (!relay_is_flushing(&s->client) || n_untaken >= s->n_untaken_before) {
+        die(s);
+        return;
+    }
+    s->n_untaken_before = n_untaken;
+    session_set_timer(s, FLUSH_MS);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct session *s = arg;
@@ -522,7 +537,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         break;
     case SESSION_READY:
     case SESSION_LOCAL: on_half_closed_timer(s); break;
-    case SESSION_FLUSHING:
+    case SESSION_FLUSHING: on_flush_timer(s); break;
     case SESSION_LINGERING: die(s); break;
     case SESSION_DEAD: break;
     }

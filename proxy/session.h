@@ -64,6 +64,7 @@ struct session_watch {
     int64_t moved_ms, taken_ms; /* monotonic: since when they are what they are */
     int64_t client_heard_ms;    /* when its host confirmed something, or had nothing to confirm */
     int64_t server_heard_ms;
+    bool is_server_tuned; /* the FE's socket has keepalive */
 };
 
 struct session {
@@ -118,7 +119,8 @@ struct session {
     bool is_client_eof; /* it sends no more, but still gets its replies */
     uint64_t n_replied; /* bytes to the client; tells progress from a stall */
     uint64_t n_replied_before;
-    bool has_told_err; /* our own ERR was the last thing sent */
+    uint64_t n_untaken_before; /* FLUSHING: the same */
+    bool has_told_err;         /* our own ERR was the last thing sent */
 };
 
 /* Takes fd. session_login_start() sets it going. */
@@ -132,6 +134,11 @@ void session_cut(struct session *s);
 void session_kill(struct session *s);
 /* From time to time: ends it when it is idle, or its client stuck, for too long. */
 void session_watch(struct session *s, int64_t now_ms);
+/*
+ * Bytes for the client that its host has not confirmed: ours and the kernel's, which may be so many
+ * that a slow reader's progress is seen there alone.
+ */
+uint64_t session_untaken(const struct session *s);
 const char *session_state_name(enum session_state state);
 
 /* --- among the session*.c files --------------------------------------------------------------- */

@@ -49,7 +49,7 @@ static bool connect_backend(struct session *s)
         add_try(s, strerrordesc_np(errno));
         return false;
     }
-    tune_server(fd, worker_config(s->worker));
+    tune_server(fd);
     int error = connect(fd, &to->to.any, to->size) != 0 ? errno : 0;
     if (error != 0 && error != EINPROGRESS) {
         if (is_of_fe(error)) {

@@ -59,7 +59,8 @@ void session_prepared_passed(struct session *s, uint8_t command)
     if (command == COM_STMT_PREPARE) {
         prepared_last_is_fe(s->prepared->set);
     } else if (command == COM_RESET_CONNECTION || command == COM_CHANGE_USER) {
-        session_prepared_destroy(take_ptr(s->prepared));
+        /* Its counter goes on: a late COM_STMT_CLOSE of a former statement must not hit a new one. */
+        prepared_clear(s->prepared->set);
     }
 }
 

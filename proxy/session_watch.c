@@ -6,20 +6,19 @@
 #include "proxy/tune.h"
 #include "proxy/worker_session.h"
 
-/*
- * Bytes for the client that its host has not confirmed: ours and the kernel's, which may be so many
- * that a slow reader's progress is seen there alone. All are confirmed until more is sent.
- */
-static uint64_t untaken(const struct session *s)
+uint64_t session_untaken(const struct session *s)
 {
     int in_kernel = 0;
-    if (s->watch.taken == s->n_replied) {
-        return 0;
-    }
     if (ioctl(s->client.fd, SIOCOUTQ, &in_kernel) != 0 || in_kernel < 0) {
         in_kernel = 0; /* not a socket that counts */
     }
     return relay_pending(&s->client) + (uint64_t)in_kernel;
+}
+
+/* All are confirmed until more is sent. */
+static uint64_t untaken(const struct session *s)
+{
+    return s->watch.taken == s->n_replied ? 0 : session_untaken(s);
 }
 
 static void stamp(struct session *s, int64_t now_ms)
@@ -28,7 +27,13 @@ static void stamp(struct session *s, int64_t now_ms)
     uint64_t moved = s->n_from_client + s->n_replied;
     uint64_t n_untaken = untaken(s);
     uint64_t taken = s->n_replied - n_untaken;
-    if (moved != w->moved || s->state != SESSION_READY || !track_is_clients_turn(&s->track)) {
+    /*
+     * Who still reads a reply is not idle, nor is who cannot go on with a long command, LOCAL INFILE
+     * say, as the FE takes no more of it.
+     */
+    bool is_clients_turn = s->state == SESSION_READY && track_is_clients_turn(&s->track) &&
+                           n_untaken == 0 && relay_pending(&s->server) == 0;
+    if (moved != w->moved || !is_clients_turn) {
         w->moved_ms = now_ms;
     }
     if (taken != w->taken || n_untaken == 0) {
@@ -55,6 +60,10 @@ void session_watch(struct session *s, int64_t now_ms)
     const struct config *c = worker_config(s->worker);
     if (s->state != SESSION_READY && s->state != SESSION_LOCAL) {
         return; /* the others have timers of their own */
+    }
+    if (!s->watch.is_server_tuned) {
+        tune_server_to_last(s->server.fd, c); /* a short session ends before it pays for that */
+        s->watch.is_server_tuned = true;
     }
     stamp(s, now_ms);
     if (is_over(s->watch.taken_ms, now_ms, c->write_timeout_ms)) {

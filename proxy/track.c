@@ -523,10 +523,11 @@ void track_client_take(struct track *t, struct span rest)
 
 uint8_t track_next_sequence(const struct track *t)
 {
-    if (t->queue_count == 0 || t->is_started) {
-        return (uint8_t)(t->last_sequence + 1);
+    if (t->queue_count == 0) {
+        return 1; /* to a command that did not go to the FE */
     }
-    return t->queue[t->queue_first].first_sequence;
+    return t->is_started ? (uint8_t)(t->last_sequence + 1)
+                         : t->queue[t->queue_first].first_sequence;
 }
 
 const char *track_busy_with(const struct track *t)

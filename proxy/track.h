@@ -121,11 +121,12 @@ static inline bool track_is_idle(const struct track *t)
 }
 /*
  * Idle, and yet a packet of the FE's may be on its way: some close a PREPARE's definitions once too
- * often, and nothing before that packet tells. Any later reply shows that it came, or will not.
+ * often, or answer a command that has no reply, and nothing before that packet tells. Any later reply
+ * shows that it came, or will not.
  */
 static inline bool track_may_be_owed(const struct track *t)
 {
-    return t->is_owed;
+    return t->is_owed || t->n_silent > 0;
 }
 /* Nothing goes on until the client sends more: idle, or it stopped within its only command. */
 static inline bool track_is_clients_turn(const struct track *t)

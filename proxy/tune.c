@@ -35,9 +35,13 @@ void tune_listener(int fd, const struct config *c)
     set_keepalive(fd, c);
 }
 
-void tune_server(int fd, const struct config *c)
+void tune_server(int fd)
 {
     set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+void tune_server_to_last(int fd, const struct config *c)
+{
     set_keepalive(fd, c);
 }
 

@@ -23,8 +23,9 @@ enum { TUNE_PROBES = 3 };
  * host later than the probes do.
  */
 void tune_listener(int fd, const struct config *c);
-/* For the FE. */
-void tune_server(int fd, const struct config *c);
+/* For the FE: at once, and keepalive for a session that lasts, which is four system calls. */
+void tune_server(int fd);
+void tune_server_to_last(int fd, const struct config *c);
 
 /* How long a silent connection lives; 0: for ever. */
 int64_t tune_patience_ms(const struct config *c);

@@ -7,14 +7,17 @@
 #include "base/clock.h"
 #include "base/xmalloc.h"
 #include "proxy/result.h"
+#include "proxy/viewfunc.h"
 #include "proxy/views.h"
 #include "proxy/viewtab.h"
 
 enum {
     RESULT_MAX_BYTES = 64 * 1024 * 1024,
     TIME_MAX_MS = 10 * 1000,
-    STEPS_BETWEEN_CHECKS = 10000, /* of SQLite's machine: well under a millisecond */
-    ERR_BAD_FIELD = 1054,         /* ER_BAD_FIELD_ERROR of MySQL and Doris */
+    VALUE_MAX_BYTES = 16 * 1024 * 1024, /* a text a query makes: one step may copy or search it */
+    PATTERN_MAX_BYTES = 500,            /* of LIKE: a step takes the product of both */
+    STEPS_BETWEEN_CHECKS = 100,         /* of SQLite's machine */
+    ERR_BAD_FIELD = 1054,               /* ER_BAD_FIELD_ERROR of MySQL and Doris */
 };
 
 struct views {
@@ -77,13 +80,12 @@ static int authorize(void *arg, int action, const char *a, const char *b, const 
 {
     (void)arg;
     (void)a;
-    (void)b;
     (void)c;
     (void)d;
     switch (action) {
+    case SQLITE_FUNCTION: return viewfunc_is_denied(b) ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_SELECT:
     case SQLITE_READ:
-    case SQLITE_FUNCTION:
     case SQLITE_RECURSIVE: return SQLITE_OK;
     default: return SQLITE_DENY;
     }
@@ -149,7 +151,11 @@ static bool open_query(struct query *q, const struct view_request *r, struct err
     }
     /* A bare word that names no column is a text: where ExecuteType = streaming (stmt.h). */
     (void)sqlite3_db_config(q->db, SQLITE_DBCONFIG_DQS_DML, 1, NULL); /* the default anyway */
-    (void)sqlite3_limit(q->db, SQLITE_LIMIT_LENGTH, RESULT_MAX_BYTES);
+    (void)sqlite3_limit(q->db, SQLITE_LIMIT_LENGTH, VALUE_MAX_BYTES);
+    (void)sqlite3_limit(q->db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_MAX_BYTES);
+    if (!viewfunc_attach(q->db)) {
+        return err_say(err, "there is no memory for a query over jobs()");
+    }
     choose_visible(q, r);
     if (!viewtab_attach(q->db, &q->tab, err)) {
         return false;

@@ -255,7 +255,8 @@ static bool explain_connect(struct fe_conn *c, struct err *err)
                        "proxy.backend_tls and proxy.backend_tls_ca",
                        a->host, a->port, c->login->user, why);
     }
-    bool is_refusal = code < CR_MIN_ERROR && code != 0;
+    bool is_ours = (code >= CR_MIN_ERROR && code <= CR_MAX_ERROR) || code >= CER_MIN_ERROR;
+    bool is_refusal = code != 0 && !is_ours; /* an ERR packet: of 1000 to 1999, or 3000 and more */
     return err_set(err, is_refusal ? (int)code : ERR_FE_UNREACHABLE,
                    is_refusal ? mysql_sqlstate(&c->mysql) : "HY000",
                    "cannot connect to the FE %s:%d as the service account '%s': %s; check "

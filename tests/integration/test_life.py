@@ -2,9 +2,11 @@
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import re
+import resource
 import socket
 import subprocess
 import threading
@@ -13,6 +15,7 @@ import pytest
 
 import procs
 import wire
+from hostile_rig import DEFINITION, EOF, FE, go_on, payloads
 from life_rig import (  # noqa: F401: fixtures, too
     BIG, client, events, front, login_error, mariadb, metric, reload, sessions_now, wait_event)
 from mariadb import PASSWORD, USER
@@ -84,6 +87,26 @@ def test_too_many_connections(front):
     assert len(held) == 2
 
 
+@pytest.mark.sanitize
+def test_no_descriptor_is_left(front):
+    """Who connects waits, and nothing spins; once there are descriptors again, all are served."""
+    made = front()
+    used = {int(name) for name in os.listdir("/proc/%d/fd" % made.pid)}
+    free = next(n for n in itertools.count() if n not in used)
+    before = resource.prlimit(made.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(made.pid, resource.RLIMIT_NOFILE, (free, before[1]))
+    c = wire.Client(made.port)
+    http = socket.create_connection(("127.0.0.1", made.http_port), procs.patience(20))
+    for name in ("listener.paused", "admin.paused"):
+        wait_event(made, name, 3, reason="Too many open files")
+    assert "Error from accept" not in made.log_text()  # libevent's own, a million of them
+    resource.prlimit(made.pid, resource.RLIMIT_NOFILE, before)
+    c.login(USER, PASSWORD)
+    http.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+    assert http.recv(1000).startswith(b"HTTP/1.0 200")
+    http.close()
+
+
 # --- timeouts -------------------------------------------------------------------------------------
 
 @pytest.mark.quick
@@ -112,6 +135,94 @@ def test_an_active_client_is_not_idle(front):
     for _ in range(12):
         assert c.query("SELECT SLEEP(0.2)") == [("rows", [[b"0"]])]
     assert not events(made, "session.closed")
+
+
+@pytest.mark.sanitize
+def test_a_client_that_the_fe_holds_up_is_not_idle(sluice):
+    """The FE pauses within a long command, a LOCAL INFILE say: the client would send, if it could."""
+    goes_on = threading.Event()
+
+    def script(stream):
+        if b"held up" in wire.log_in(stream):
+            goes_on.wait(procs.patience(30))
+        go_on(stream)
+
+    with FE(script) as fe:
+        made = sluice(fe, {"proxy.idle_timeout": "400ms", "proxy.health_interval": 0})
+        c = client(made, "held up", "")
+        text = wire.query(b"SELECT " + b"x" * (15 << 20))  # more than all sockets on the way hold
+        sender = threading.Thread(target=c.send, args=(text,))
+        sender.start()
+        for _ in range(3):  # by then it has waited for longer
+            assert client(made, "idle", "").sock.recv(1) == b""
+        goes_on.set()
+        assert c.read_packet()[1] == b"\1"  # a result with one column
+        sender.join()
+
+
+@pytest.mark.sanitize
+def test_a_slow_reader_is_not_idle(front):
+    """The FE has sent all of a result long before its client has it."""
+    made = front({"proxy.idle_timeout": "300ms"})
+    c = client(made)
+    sock = c.sock
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+
+    class Slowly:
+        def __getattr__(self, name):
+            return getattr(sock, name)
+
+        def recv(self, n):
+            threading.Event().wait(0.02)
+            return sock.recv(min(n, 1 << 15))
+
+    c.sock = Slowly()
+    [(_, read)] = c.query("SELECT REPEAT('x', 30000) FROM mysql.seq_1_to_70")
+    assert len(read) == 70
+    c.sock = sock
+    assert c.query("SELECT 1") == [("rows", [[b"1"]])]
+    assert not events(made, "session.closed")
+
+
+@pytest.mark.sanitize
+def test_a_slow_reader_gets_all_when_the_fe_is_gone(sluice):
+    """What waits here goes out as long as the client takes of it: for more than ten seconds, too."""
+    head = payloads(b"\1", DEFINITION, EOF) + b"\xfe\xff\xff\4"
+    size = 15 << 20  # of the row, or so much of it as the FE sends before it dies
+
+    def script(stream):
+        wire.log_in(stream)
+        stream.read_packet()
+        stream.send(head + b"x" * size)
+
+    def ask():
+        c = client(made, "slow", "")
+        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        c.send(wire.query("SELECT 1"))
+        return c
+
+    with FE(script) as fe:
+        made = sluice(fe, {"proxy.health_interval": 0, "proxy.workers": 1})
+        c, seen = ask(), [0]
+
+        def is_full():
+            seen.append(metric(made, "sluice_bytes_to_clients_total"))
+            return seen[-1] > 1 << 17 and seen[-1] == seen[-4 if len(seen) > 4 else 0]
+        procs.wait_until(is_full, what="all buffers to be full", interval=0.1)
+        c.reset()
+        size = int(seen[-1]) - (100 << 10)  # all of it is read, and some of it waits in user space
+        procs.wait_until(lambda: sessions_now(made) == 0, what="the end of it")
+        c, n = ask(), 0
+        for _ in range(60):
+            threading.Event().wait(0.2)
+            n += len(c.sock.recv(8192))
+        while True:
+            piece = c.sock.recv(1 << 20)
+            if not piece:
+                break
+            n += len(piece)
+        assert n == len(head) + size
+        c.close()
 
 
 @pytest.mark.sanitize

@@ -135,7 +135,9 @@ def test_reload_of_the_certificate(front, tmp_path):
     reload(made, 2, proxy__max_connections=77)
     assert "tls_cert" in wait_event(made, "config.tls_kept")["reason"]
     assert subject(made) == "second"
+    assert metric(made, "sluice_config_read_successful") == 0
     reload(made, 3, proxy__tls="off")
+    assert metric(made, "sluice_config_read_successful") == 1
     assert subject(made) is None
 
 
@@ -315,7 +317,10 @@ def activated(registry, mariadb):
 @pytest.mark.sanitize
 def test_activation(activated):
     """It serves the sockets it was given, with all workers, and tells systemd how it is."""
-    made = activated({"proxy.workers": 4, "http.listen": ""}, names=("mysql", "http", "second"))
+    made = activated({"proxy.workers": 4, "http.listen": ""},
+                     names=("mysql", "http", "second", "http"))
+    for i in (1, 3):
+        assert procs.http_get(made.sockets[i].getsockname()[1], "/health")[0] == 200
     assert made.notify.recv(100).startswith(b"READY=1")
     assert client(made).query("SELECT 1") == [("rows", [[b"1"]])]
     made.port = made.sockets[2].getsockname()[1]

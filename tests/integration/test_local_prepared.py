@@ -276,6 +276,42 @@ def test_too_many(front):
 
 
 @pytest.mark.sanitize
+def test_ids_are_not_used_again(front):
+    """A pool resets the connection, and closes its former statements only when it gets to it."""
+    client = front.client()
+    found = [prepare(client, "SHOW SLUICE JOB PING")[0] for _ in range(3)]
+    for _ in range(3):
+        client.command(b"\x1f")
+        assert Reply(client).result()[0] == "ok"
+        new = prepare(client, "SHOW SLUICE JOB PING")[0]
+        client.send(b"".join(map(replies.close, found)))
+        assert new not in found and run(client, new) == [PONG]
+        found.append(new)
+
+
+@pytest.mark.sanitize
+def test_long_data_that_an_fe_answers(relay):
+    """Doris sends an ERR to COM_STMT_SEND_LONG_DATA: late, it never lands in our answer."""
+    err = b"\xff\x17\x04#08S01Unsupported command(COM_STMT_SEND_LONG_DATA)"
+
+    def script(stream):
+        wire.log_in(stream)
+        assert stream.read_packet()[1][:1] == b"\x18"
+        assert stream.read_packet()[1] == b"\x0e"  # the question whether an answer comes
+        stream.send(wire.packet(1, err) + wire.packet(1, wire.OK_PACKET))
+        assert stream.read_packet()[1] == b"\x03SELECT 1"
+        stream.send(wire.packet(1, wire.OK_PACKET))
+
+    with wire.FakeServer(script) as server:
+        client = relay(server.port).client("u")
+        client.command(b"\x18" + struct.pack("<IH", 1, 0) + b"x")
+        client.send(wire.query("SHOW SLUICE JOB LATE") + wire.query("SELECT 1"))
+        assert client.read_packet() == (1, err)
+        assert Reply(client).results() == [("ok", (7, "late"))]
+        assert Reply(client).results() == [("ok", (0, ""))]
+
+
+@pytest.mark.sanitize
 def test_surplus_packet(relay):
     """Some FEs close a PREPARE's definitions twice: the second time never lands in our answer."""
     eof = b"\xfe\0\0\0\0"

@@ -179,6 +179,18 @@ def test_clients_cut_at_random_bytes(front, mariadb):
 
 
 @pytest.mark.sanitize
+@pytest.mark.parametrize("command", [b"\x11no end", b"\x11" + b"x" * 300000])
+def test_refused_change_of_user(front, command):
+    """The ERR has the number that this command's reply is due to have, whatever came before."""
+    client = front.client()
+    assert client.query("SELECT 1 UNION SELECT 2")[0][0] == "rows"
+    client.command(command)
+    sequence, payload = client.read_packet()
+    assert sequence == 1 and payload[0] == wire.ERR
+    assert client.is_closed()
+
+
+@pytest.mark.sanitize
 def test_odd_sequence_ids_and_lengths(front, mariadb):
     """What a broken or hostile client may send ends that session at most."""
     for data in (b"\xff\xff\xff\0\x03" + b"x" * 1000, b"\xff" * 5000, bytes(5000),

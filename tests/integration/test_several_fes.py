@@ -20,6 +20,7 @@ import pytest
 import procs
 import wire
 from address_rig import CLIENT, HERE, fes, haproxy, rows, wait_fe  # noqa: F401
+from hostile_rig import FE, go_on
 
 pytestmark = pytest.mark.sanitize
 
@@ -237,6 +238,29 @@ def test_refused_login_is_alive(standin, sluice):
         rows(front.connect(), "SELECT 1")
     assert len(re.findall("fe.login_denied", front.log_text())) == 1
     assert fe.state()["connections_accepted"] == accepted + 3  # accounts get locked
+
+
+def test_locked_account_is_alive(sluice):
+    """Doris blocks an account for some time after too many wrong passwords."""
+    refused = []
+
+    def script(stream):
+        stream.send(wire.packet(0, wire.greeting()))
+        if b"sluice\0" in stream.read_packet()[1]:
+            refused.append(stream)
+            stream.send(wire.packet(2, b"\xff\x73\x0f#HY000Account is blocked for 60 second(s)"))
+            return
+        stream.send(wire.packet(2, wire.OK_PACKET))
+        go_on(stream)
+
+    with FE(script) as fe:
+        front = sluice(fe, {"doris.user": "sluice", "proxy.health_interval": 20})
+        wait_fe(front, 0, "up")
+        for _ in range(3):
+            front.http("/health")
+            assert wire.Client(front.port, "root").query("SELECT 1")
+        assert len(refused) == 1
+        assert len(re.findall("fe.login_denied", front.log_text())) == 1
 
 
 # --- KILL -----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "proxy/backends.h"
+#include "proxy/config.h"
 
 enum { U = BACKEND_UP, K = BACKEND_UNKNOWN, D = BACKEND_DOWN, NONE = -1 };
 
@@ -82,6 +83,24 @@ static void test_addresses(void **state)
     assert_string_equal(backends_numeric_host(b, 1), "10.0.0.2");
     assert_string_equal(backends_host(b, 1), "fe.example");
     assert_int_equal(backends_port(b, 1), 9030);
+    backends_destroy(b);
+}
+
+/* Two names of one FE, or one name twice: else its metrics would be there twice. */
+static void test_same_address(void **state)
+{
+    static char one[] = "127.0.0.1";
+    static char two[] = "127.0.0.2";
+    static const struct host_port names[] = {{one, 9030}, {one, 9030}, {one, 9031}, {two, 9030}};
+    struct backends *b = backends_create();
+    struct err err = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        assert_true(backends_add(b, &names[i], &err));
+    }
+    assert_int_equal(backends_count(b), 3);
+    assert_string_equal(backends_text(b, 1), "127.0.0.1:9031");
+    assert_string_equal(backends_text(b, 2), "127.0.0.2:9030");
     backends_destroy(b);
 }
 
@@ -216,9 +235,10 @@ static void test_threads(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choose),   cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_checked),  cmocka_unit_test(test_unchecked),
-        cmocka_unit_test(test_affinity), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_choose),       cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_same_address), cmocka_unit_test(test_checked),
+        cmocka_unit_test(test_unchecked),    cmocka_unit_test(test_affinity),
+        cmocka_unit_test(test_threads),
     };
     log_setup(LOG_ERROR, LOG_TEXT);
     return cmocka_run_group_tests(tests, NULL, NULL);

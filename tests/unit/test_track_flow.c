@@ -97,6 +97,7 @@ static void test_next_sequence(void **state)
 {
     static const struct step query = C(0, QUERY);
     static const struct step count = S(1, "\1");
+    static const struct step ok = S(1, OK);
     struct track t;
     (void)state;
     login(&t, 0, 0);
@@ -104,6 +105,11 @@ static void test_next_sequence(void **state)
     assert_int_equal(track_next_sequence(&t), 1);
     send_server(&t, &count, 100);
     assert_int_equal(track_next_sequence(&t), 2);
+    login(&t, 0, 0);
+    assert_int_equal(track_next_sequence(&t), 1); /* a command that the FE does not get */
+    send_client(&t, &query);
+    send_server(&t, &ok, 100);
+    assert_int_equal(track_next_sequence(&t), 1);
 }
 
 static void test_incomplete_commands(void **state)

@@ -165,6 +165,64 @@ static void test_only_reading(void **state)
     }
 }
 
+#define JOBS_1 " from jobs(\"type\"=\"insert\") limit 1"
+
+static void test_functions(void **state)
+{
+    (void)state;
+    assert_cells(
+        "select instr('añb', 'b'), instr('ab', 'x'), instr('ab', ''), instr('aab', 'ab')" JOBS_1,
+        "3,0,1,2|");
+    assert_cells(
+        "select replace('a.b.', '.', '--'), replace('ab', '', 'x'), replace(15, 5, 'é')" JOBS_1,
+        "a--b--,ab,1é|");
+    assert_cells("select trim('éxaxé', 'éx'), ltrim('xxa', 'x'), rtrim('axx', 'x'), trim(' a '),"
+                 " trim('xx', 'x')" JOBS_1,
+                 "a,a,a,a,|");
+    assert_cells(
+        "select coalesce(instr(null, 'x'), replace('a', null, 'b'), trim('a', null), 7)" JOBS_1,
+        "7|");
+}
+
+/* One call must not take hours: no time limit reaches into it. */
+static void test_no_long_call(void **state)
+{
+#define LONG "printf('%.16000000c', 'a')"
+    static const char *const statements[] = {
+        "select instr(" LONG ", printf('%.8000000cb', 'a'))" JOBS_1,
+        "select replace(" LONG ", printf('%.8000000cb', 'a'), '')" JOBS_1,
+        "select trim(" LONG ", printf('%.8000000cb', 'c'))" JOBS_1,
+        "select " LONG " like printf('%%%.20000cb', 'a')" JOBS_1,
+        "select replace(" LONG ", 'a', " LONG ")" JOBS_1,
+        "select json_patch('{}', '{}')" JOBS_1,
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(statements); i++) {
+        struct view_request *r = ask(statements[i]);
+        if (r->is_ok != (i < 2)) {
+            fail_msg("%s: %s", statements[i], r->err.msg);
+        }
+        view_request_destroy(r);
+    }
+}
+
+/* 20 texts of 16 MB in one row. */
+static void test_memory_is_bounded(void **state)
+{
+    struct buf sql = buf_with_max(10000);
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        buf_printf(&sql, "%s printf('%%.16000000c', 'a')", i == 0 ? "select" : ",");
+    }
+    buf_append_text(&sql, " from jobs(\"type\"=\"insert\") where Id = 0 or length(Name) > 0");
+    struct view_request *r = ask(buf_text(&sql));
+    assert_false(r->is_ok);
+    assert_non_null(strstr(r->err.msg, "256 MB of memory"));
+    view_request_destroy(r);
+    buf_fini(&sql);
+    assert_cells("select Name from jobs(\"type\"=\"insert\")", "one|two|");
+}
+
 /* The type of a column definition, of a classic answer; `i` from 1 on. */
 static uint8_t type_of_column(const struct buf *packets, size_t i)
 {
@@ -237,7 +295,8 @@ int main(void)
         cmocka_unit_test(test_queries),          cmocka_unit_test(test_others_jobs_are_invisible),
         cmocka_unit_test(test_secret_is_masked), cmocka_unit_test(test_column_that_is_not_there),
         cmocka_unit_test(test_only_reading),     cmocka_unit_test(test_types),
-        cmocka_unit_test(test_prepare),
+        cmocka_unit_test(test_prepare),          cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_no_long_call),     cmocka_unit_test(test_memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
