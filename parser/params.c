@@ -44,7 +44,7 @@ void params_quote(struct span value, struct buf *out)
     for (size_t i = 0; i < value.n; i++) {
         char c = value.p[i];
         if (c == '\\' || c == '\'') {
-            buf_append_char(out, '\\');
+            buf_append_char(out, c); /* doubled: right also where '\' escapes nothing */
         }
         if (c == '\0') {
             buf_append_text(out, "\\0");

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -225,6 +226,16 @@ static bool make_views(struct app *a, struct err *err)
     return a->views != NULL;
 }
 
+/* Two descriptors a session: a shell's soft limit of 1024 would end at some 500 clients. */
+static void raise_file_limit(void)
+{
+    struct rlimit files = {0};
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files); /* what there is, is enough for fewer clients */
+    }
+}
+
 struct app *app_create(const struct config *config, const struct config_sources *from,
                        struct err *err)
 {
@@ -234,6 +245,7 @@ struct app *app_create(const struct config *config, const struct config_sources 
     a->status.is_reload_ok = true;
     a->status.reload_ms = clock_wall_ms();
     mask_signals(SIG_BLOCK); /* until app_run(), and for good in every thread */
+    raise_file_limit();
     if (!systemd_take_sockets(&a->passed, err) || !library_init(err) || !make_loop(a, err) ||
         !open_store(a, err) || !make_sched(a, err) || !app_make_fes(a, err) ||
         !app_make_tls(a, err) || !make_views(a, err) || !app_make_workers(a, err) ||

@@ -212,6 +212,9 @@ static enum fate decide_command(struct session *s, struct span rest)
     uint32_t length = packet_length(rest.p);
     uint8_t command = length > 0 ? (uint8_t)rest.p[PACKET_HEADER_SIZE] : COM_SLEEP;
     enum fate fate = FATE_PASS;
+    if (s->track.has_quit) {
+        return FATE_PASS; /* and nothing is expected of it */
+    }
     if (s->must_forward) {
         s->must_forward = false;
     } else {

@@ -486,7 +486,8 @@ enum track_client track_client_next(const struct track *t, struct span rest)
 static void take_command(struct track *t, uint8_t command, uint8_t sequence)
 {
     enum command_reply reply = command_reply(command);
-    if (reply == REPLY_NONE) {
+    /* Behind COM_QUIT nothing is a command: Doris's OK to that would be taken for its reply. */
+    if (t->has_quit || reply == REPLY_NONE) {
         t->has_quit = t->has_quit || command == COM_QUIT;
         return;
     }

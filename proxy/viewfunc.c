@@ -57,7 +57,7 @@ static void run_replace(sqlite3_context *to, int n, sqlite3_value **args)
     struct span what = text_of(args[1]);
     struct span with = text_of(args[2]);
     int max = sqlite3_limit(sqlite3_context_db_handle(to), SQLITE_LIMIT_LENGTH, -1);
-    struct buf out = buf_with_max((size_t)max);
+    _cleanup_buf_ struct buf out = buf_with_max((size_t)max);
     const char *hit = what.n > 0 ? find(text, what) : NULL;
     while (hit != NULL && buf_ok(&out)) {
         buf_append(&out, text.p, (size_t)(hit - text.p));
@@ -67,12 +67,11 @@ static void run_replace(sqlite3_context *to, int n, sqlite3_value **args)
     }
     buf_append_span(&out, text);
     if (!buf_ok(&out)) {
-        buf_fini(&out);
         sqlite3_result_error_toobig(to);
         return;
     }
-    size_t size = out.len;
-    sqlite3_result_text64(to, buf_take_text(&out), size, free, SQLITE_UTF8);
+    /* A copy: SQLite counts its own memory only. */
+    sqlite3_result_text64(to, buf_text(&out), out.len, SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
 static size_t first_char(struct span text)

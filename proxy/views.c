@@ -14,10 +14,14 @@
 enum {
     RESULT_MAX_BYTES = 64 * 1024 * 1024,
     TIME_MAX_MS = 10 * 1000,
-    VALUE_MAX_BYTES = 16 * 1024 * 1024, /* a text a query makes: one step may copy or search it */
-    PATTERN_MAX_BYTES = 500,            /* of LIKE: a step takes the product of both */
-    STEPS_BETWEEN_CHECKS = 100,         /* of SQLite's machine */
-    ERR_BAD_FIELD = 1054,               /* ER_BAD_FIELD_ERROR of MySQL and Doris */
+    VALUE_MAX_BYTES = 4 * 1024 * 1024, /* a text a query makes: one step may copy or search it */
+    COLUMNS_MAX = 200,                 /* each may be such a text */
+    /* The query gives up well before SQLite's limit, which the store's connection shares. */
+    MEMORY_MAX_BYTES = 256 * 1024 * 1024,
+    MEMORY_HARD_BYTES = MEMORY_MAX_BYTES + 128 * 1024 * 1024,
+    PATTERN_MAX_BYTES = 500,    /* of LIKE: a step takes the product of both */
+    STEPS_BETWEEN_CHECKS = 100, /* of SQLite's machine */
+    ERR_BAD_FIELD = 1054,       /* ER_BAD_FIELD_ERROR of MySQL and Doris */
 };
 
 struct views {
@@ -64,14 +68,16 @@ struct query {
     sqlite3 *db;
     sqlite3_stmt *stmt;
     int64_t deadline_ms; /* monotonic */
+    bool is_too_large;
     struct viewtab tab;
     const struct job_view **visible; /* owned */
 };
 
 static int on_progress(void *arg)
 {
-    const struct query *q = arg;
-    return clock_mono_ms() > q->deadline_ms;
+    struct query *q = arg;
+    q->is_too_large = sqlite3_memory_used() > MEMORY_MAX_BYTES;
+    return q->is_too_large || clock_mono_ms() > q->deadline_ms;
 }
 
 /* Only reading: no ATTACH, no PRAGMA, no write, whatever the parser let through. */
@@ -126,11 +132,17 @@ static bool fail_sql(const struct query *q, struct err *err)
     if (strstr(why, "not authorized") != NULL) { /* by authorize(), or load_extension() */
         why = "it uses something that only reading these two tables does not need";
     }
-    if (sqlite3_errcode(q->db) == SQLITE_INTERRUPT) {
+    if (sqlite3_errcode(q->db) == SQLITE_INTERRUPT && !q->is_too_large) {
         return err_set(err, ERR_QUERY_INTERRUPTED, "70100",
                        "The query over jobs() or tasks() took longer than %d s. Add a WHERE, or "
                        "join fewer tables",
                        TIME_MAX_MS / 1000);
+    }
+    if (sqlite3_errcode(q->db) == SQLITE_NOMEM || q->is_too_large) {
+        return err_say(err,
+                       "The query over jobs() or tasks() needs more than the %d MB of memory that "
+                       "Sluice has for them. Select fewer columns, or shorter texts",
+                       MEMORY_MAX_BYTES / 1024 / 1024);
     }
     const char *advice = strstr(why, "no such function") != NULL
                              ? ": || is its CONCAT, datetime('now', 'localtime') its NOW(), "
@@ -151,7 +163,10 @@ static bool open_query(struct query *q, const struct view_request *r, struct err
     }
     /* A bare word that names no column is a text: where ExecuteType = streaming (stmt.h). */
     (void)sqlite3_db_config(q->db, SQLITE_DBCONFIG_DQS_DML, 1, NULL); /* the default anyway */
+    /* Of the whole process: else one row of long texts could end it. */
+    (void)sqlite3_hard_heap_limit64(MEMORY_HARD_BYTES);
     (void)sqlite3_limit(q->db, SQLITE_LIMIT_LENGTH, VALUE_MAX_BYTES);
+    (void)sqlite3_limit(q->db, SQLITE_LIMIT_COLUMN, COLUMNS_MAX);
     (void)sqlite3_limit(q->db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_MAX_BYTES);
     if (!viewfunc_attach(q->db)) {
         return err_say(err, "there is no memory for a query over jobs()");

@@ -36,7 +36,7 @@ def test_reload_of_limits(front):
     line = reload(made, 3, proxy__max_user_connections=0)
     assert line["changed"] == "proxy.max_user_connections = 0"
     client(made).close()
-    assert "session.opened" in made.log_text()  # of level debug
+    wait_event(made, "session.opened")  # of level debug
     reload(made, 4, proxy__idle_timeout="300ms")
     assert c.is_closed() and d.is_closed()  # sessions that ran before, too
     reload(made, 5, proxy__idle_timeout="1h", proxy__login_timeout="200ms")

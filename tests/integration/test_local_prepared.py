@@ -74,13 +74,13 @@ def test_parameter_types(front):
         (replies.LONGLONG | replies.UNSIGNED, (1 << 64) - 1, "18446744073709551615"),
         (replies.INT24, 7, "7"), (replies.FLOAT, 0.1, "0.1"), (replies.DOUBLE, 0.1, "0.1"),
         (replies.DOUBLE, -1e300, "-1e+300"), (replies.DOUBLE, 12.0, "12"),
-        (replies.NEWDECIMAL, "12.50", "12.50"), (replies.NEWDECIMAL, "x'", "'x\\''"),
+        (replies.NEWDECIMAL, "12.50", "12.50"), (replies.NEWDECIMAL, "x'", "'x'''"),
         (replies.DATE, day, "'2026-02-03'"), (replies.DATETIME, moment, "'2026-02-03 04:05:06'"),
         (replies.TIMESTAMP, moment.replace(microsecond=70), "'2026-02-03 04:05:06.000070'"),
         (replies.DATETIME, day, "'2026-02-03 00:00:00'"),
         (replies.TIME, datetime.timedelta(days=2, hours=3, seconds=4), "'51:00:04'"),
         (replies.TIME, -datetime.timedelta(seconds=1, microseconds=5), "'-00:00:01.000005'"),
-        (replies.STRING, "it's a \\ \"é\" ?", "'it\\'s a \\\\ \"é\" ?'"),
+        (replies.STRING, "it's a \\ \"é\" ?", "'it''s a \\\\ \"é\" ?'"),
         (replies.VAR_STRING, "", "''"), (replies.BLOB, b"a\0b", "'a\\0b'"),
         (replies.STRING, None, "NULL"), (replies.NULL, None, "NULL"),
         (replies.STRING, "x" * 70000, "'%s'" % ("x" * 70000)),
@@ -131,7 +131,7 @@ def test_long_data(front):
     send(0, b"one ")
     send(0, b"two's")
     client.command(execute(statement, params, long_data={0}))
-    assert Reply(client).results(True)[0][1][0][1] == b"'one two\\'s', 5"
+    assert Reply(client).results(True)[0][1][0][1] == b"'one two''s', 5"
     client.command(execute(statement, params))  # it is gone after an EXECUTE
     assert Reply(client).results(True)[0][1][0][1] == b"'-', 5"
     send(0, b"gone")

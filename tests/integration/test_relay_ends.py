@@ -178,6 +178,29 @@ def test_clients_cut_at_random_bytes(front, mariadb):
     assert ping(front.client()) == USER
 
 
+@pytest.mark.quick
+@pytest.mark.sanitize
+def test_nothing_behind_quit(relay):
+    """Doris's OK to COM_QUIT is not the OK to a change of user that was sent behind it."""
+    def script(stream):
+        wire.log_in(stream)
+        assert stream.read_packet()[1] == b"\x01"
+        stream.send(wire.packet(1, wire.OK_PACKET))
+        while not stream.is_closed():
+            pass
+
+    with wire.FakeServer(script) as server:
+        front = relay(server.port)
+        client = front.client("u")
+        client.send(wire.packet(0, b"\x01") +
+                    wire.packet(0, b"\x11root\0\0\0\x2d\0mysql_native_password\0") +
+                    wire.query("SHOW SLUICE JOB PING"))
+        assert client.read_packet() == (1, wire.OK_PACKET)
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.is_closed()
+        assert front.wait_closed("the client quit") and front.closed()[0]["user"] == "u"
+
+
 @pytest.mark.sanitize
 @pytest.mark.parametrize("command", [b"\x11no end", b"\x11" + b"x" * 300000])
 def test_refused_change_of_user(front, command):

@@ -112,6 +112,23 @@ static void test_next_sequence(void **state)
     assert_int_equal(track_next_sequence(&t), 1);
 }
 
+/* Doris's OK to COM_QUIT changes nobody's name. */
+static void test_behind_quit(void **state)
+{
+    static const struct step quit = C(0, "\x01");
+    static const struct step change = C(0, "\x11root");
+    static const struct step ok = S(1, OK);
+    struct track t;
+    (void)state;
+    login(&t, 0, 0);
+    t.auth = TRACK_AUTH_NONE;
+    send_client(&t, &quit);
+    send_client(&t, &change);
+    send_server(&t, &ok, 100);
+    assert_true(t.has_quit && track_is_idle(&t));
+    assert_int_equal(t.auth, TRACK_AUTH_NONE);
+}
+
 static void test_incomplete_commands(void **state)
 {
     struct track t;
@@ -126,9 +143,9 @@ static void test_incomplete_commands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pipelined),           cmocka_unit_test(test_split_rows),
-        cmocka_unit_test(test_split_commands),      cmocka_unit_test(test_next_sequence),
-        cmocka_unit_test(test_incomplete_commands),
+        cmocka_unit_test(test_pipelined),      cmocka_unit_test(test_split_rows),
+        cmocka_unit_test(test_split_commands), cmocka_unit_test(test_next_sequence),
+        cmocka_unit_test(test_behind_quit),    cmocka_unit_test(test_incomplete_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
