@@ -40,11 +40,30 @@ static bool is_of_fe(int error)
            error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN;
 }
 
-/* A connection attempt to the current backend; what comes of it is seen by reading. */
+/* No FE is to blame, and none would do. */
+static void fail_without_descriptor(struct session *s, int error)
+{
+    struct err err = {0};
+    (void)err_set(&err, ERR_CON_COUNT, "08004",
+                  "Too many connections: Sluice has no file descriptor left to connect to an FE "
+                  "(%s); raise the limit of open files (ulimit -n, LimitNOFILE=) to more than "
+                  "twice proxy.max_connections",
+                  strerrordesc_np(error));
+    session_fail(s, &err);
+}
+
+/*
+ * A connection attempt to the current backend; what comes of it is seen by reading. True, too, when
+ * the session has ended.
+ */
 static bool connect_backend(struct session *s)
 {
     const struct address *to = backends_address(backends_of(s), s->backend);
     int fd = socket(to->to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+        fail_without_descriptor(s, errno);
+        return true;
+    }
     if (fd < 0) {
         add_try(s, strerrordesc_np(errno));
         return false;

@@ -278,6 +278,8 @@ def test_out_of_files(front, fe):
     resource.prlimit(made.pid, resource.RLIMIT_NOFILE, (made.base_fds + 11, hard))
     clients = [wire.Client(made.port) for _ in range(40)]
     procs.wait_until(lambda: "listener.paused" in made.log_text(), 20, "listener.paused")
+    told = [client.read_packet()[1] for client in clients[:6]]  # five have an FE, one has none
+    assert sum(b"no file descriptor left" in payload for payload in told) == 1, told
     for client in clients:
         client.reset()
 
