@@ -8,7 +8,7 @@
 #include "proxy/prepared.h"
 #include "tests/fuzz/session_rig.h"
 
-enum { MAX_ATTRIBUTES = 32 };
+enum { MAX_ATTRIBUTES = 4096 };
 
 /* The mark of session_local.c's statements, and what they ask. */
 static const char mark[] = "SLUICE";
