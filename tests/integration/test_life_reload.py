@@ -173,8 +173,9 @@ def test_drain(front):
     assert busy.read_results() == [("rows", [[b"0"]])]
     assert busy.sock.recv(1) == b""
     wait_ended(made)
-    assert len(events(made, "session.closed")) == 4
-    assert {e["kind"] for e in events(made, "session.closed")} == {"shutdown"}
+    # is_refused() may itself have been taken from the queue, and left: it never met an FE
+    ended = [e for e in events(made, "session.closed") if e["state"] in ("login", "ready")]
+    assert [e["kind"] for e in ended] == ["shutdown"] * 4
 
 
 @pytest.mark.sanitize
