@@ -44,6 +44,15 @@ def patience(seconds):
     return seconds * (4 if "san" in name else 1)
 
 
+def is_refused(port):
+    """Nobody listens there. Until then the attempt is a connection that the listener may take."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionError:
+        return True
+    return False
+
+
 def wait_until(fn, timeout=10.0, what="the condition", interval=0.03):
     """Calls fn until it returns something true, which is returned. Exceptions of fn pass through."""
     deadline = time.monotonic() + patience(timeout)

@@ -143,14 +143,6 @@ def test_reload_of_the_certificate(front, tmp_path):
 
 # --- drain ----------------------------------------------------------------------------------------
 
-def is_refused(port):
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionError:
-        return True
-    return False
-
-
 @pytest.mark.quick
 @pytest.mark.sanitize
 def test_drain(front):
@@ -166,14 +158,14 @@ def test_drain(front):
     assert idle.sock.recv(1) == b"" and probe.sock.recv(1) == b""
     assert wire.error(greeted.read_packet()[1])[0] == 1053
     assert greeted.is_closed()
-    procs.wait_until(lambda: is_refused(made.port), what="the end of all listeners")
+    procs.wait_until(lambda: procs.is_refused(made.port), what="the end of all listeners")
     status, body = made.http("/health")
     assert status == 503 and json.loads(body)["status"] == "draining"
     assert metric(made, "sluice_draining") == 1
     assert busy.read_results() == [("rows", [[b"0"]])]
     assert busy.sock.recv(1) == b""
     wait_ended(made)
-    # is_refused() may itself have been taken from the queue, and left: it never met an FE
+    # procs.is_refused() may itself have been taken from the queue, and left: it never met an FE
     ended = [e for e in events(made, "session.closed") if e["state"] in ("login", "ready")]
     assert [e["kind"] for e in ended] == ["shutdown"] * 4
 

@@ -239,14 +239,6 @@ def test_odd_sequence_ids_and_lengths(front, mariadb):
     assert ping(front.client()) == USER
 
 
-def is_refused(port):
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionError:
-        return True
-    return False
-
-
 @pytest.mark.quick
 @pytest.mark.sanitize
 def test_drain(front):
@@ -259,11 +251,11 @@ def test_drain(front):
                      what="the statement to run")
     os.kill(front.pid, signal.SIGTERM)
     assert idle.is_closed() and probe.is_closed()
-    procs.wait_until(lambda: is_refused(front.port), what="the end of all listeners")
+    procs.wait_until(lambda: procs.is_refused(front.port), what="the end of all listeners")
     assert busy.read_results() == [("rows", [[b"0"]])]
     assert busy.is_closed()
     assert front.stop() == 0
-    # is_refused() may itself have been taken from the queue, and told so
+    # procs.is_refused() may itself have been taken from the queue, and told so
     ended = [line["reason"] for line in front.closed() if line["state"] == "ready"]
     assert ended == ["Sluice is being stopped"] * 3
 
