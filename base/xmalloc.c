@@ -42,14 +42,20 @@ char *xmemdup0(const void *p, size_t n)
     return copy;
 }
 
-char *xasprintf(const char *format, ...)
+char *xvasprintf(const char *format, va_list args)
 {
     char *text = NULL;
+    int n = vasprintf(&text, format, args);
+    return must_have(n < 0 ? NULL : text);
+}
+
+char *xasprintf(const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    int n = vasprintf(&text, format, args);
+    char *text = xvasprintf(format, args);
     va_end(args);
-    return must_have(n < 0 ? NULL : text);
+    return text;
 }
 
 void close_p(int *fd)

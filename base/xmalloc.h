@@ -6,6 +6,7 @@
 #ifndef BASE_XMALLOC_H
 #define BASE_XMALLOC_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -14,6 +15,8 @@ void *xrealloc_array(void *p, size_t n, size_t size) __attribute__((returns_nonn
 char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull, nonnull));
 /* Copies n bytes and ends them with a NUL. */
 char *xmemdup0(const void *p, size_t n) __attribute__((malloc, returns_nonnull));
+char *xvasprintf(const char *format, va_list args)
+    __attribute__((malloc, returns_nonnull, format(printf, 1, 0)));
 char *xasprintf(const char *format, ...)
     __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
 

@@ -11,6 +11,9 @@
 enum stmt_verdict create_parse(struct parse *p, struct stmt_create *ret);
 void create_fini(struct stmt_create *create);
 
+/* ALTER JOB with PROPERTIES, an INSERT or both. */
+void alter_fini(struct stmt_alter *alter);
+
 /* PAUSE, RESUME or DROP JOB. */
 enum stmt_verdict job_parse_status(struct parse *p, struct stmt *ret);
 /* ALTER JOB: ours when it says RESOLVE TASK. */

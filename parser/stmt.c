@@ -6,14 +6,37 @@
 void stmt_fini(struct stmt *s)
 {
     switch (s->kind) {
-    case STMT_CREATE_JOB: create_fini(&s->u.create); break;
+    case STMT_CREATE_JOB:
+    case STMT_EXPLAIN_CREATE: create_fini(&s->u.create); break;
+    case STMT_ALTER_JOB: alter_fini(&s->u.alter); break;
     case STMT_PAUSE_JOB:
     case STMT_RESUME_JOB:
     case STMT_DROP_JOB:
-    case STMT_RESOLVE_TASK: free(s->u.job.name); break;
+    case STMT_RESOLVE_TASK:
+    case STMT_CANCEL_TASK:
+    case STMT_EXPLAIN_JOB:
+    case STMT_SHOW_CREATE_JOB: free(s->u.job.name); break;
     case STMT_VIEW_QUERY: free(s->u.view.sql); break;
     }
     *s = (struct stmt){0};
+}
+
+struct stmt_insert *stmt_insert(struct stmt *s)
+{
+    switch (s->kind) {
+    case STMT_CREATE_JOB:
+    case STMT_EXPLAIN_CREATE: return &s->u.create.insert;
+    case STMT_ALTER_JOB: return s->u.alter.has_insert ? &s->u.alter.insert : NULL;
+    case STMT_PAUSE_JOB:
+    case STMT_RESUME_JOB:
+    case STMT_DROP_JOB:
+    case STMT_RESOLVE_TASK:
+    case STMT_CANCEL_TASK:
+    case STMT_EXPLAIN_JOB:
+    case STMT_SHOW_CREATE_JOB:
+    case STMT_VIEW_QUERY: break;
+    }
+    return NULL;
 }
 
 /* What the first two tokens of a statement promise. */

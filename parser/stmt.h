@@ -17,11 +17,16 @@ enum stmt_verdict { STMT_FOREIGN, STMT_OURS, STMT_BAD, STMT_SCRIPT };
 
 enum stmt_kind {
     STMT_CREATE_JOB, /* ON STREAMING DO INSERT only; ON SCHEDULE and FROM…TO are foreign */
+    STMT_ALTER_JOB,  /* ALTER JOB n with PROPERTIES, an INSERT or both */
     STMT_PAUSE_JOB,
     STMT_RESUME_JOB,
     STMT_DROP_JOB,
-    STMT_RESOLVE_TASK, /* ALTER JOB n RESOLVE TASK i AS COMMITTED|ABORTED */
-    STMT_VIEW_QUERY,   /* SELECT … FROM job|jobs|tasks("type"="insert") … */
+    STMT_RESOLVE_TASK,    /* ALTER JOB n RESOLVE TASK i AS COMMITTED|ABORTED */
+    STMT_CANCEL_TASK,     /* CANCEL TASK WHERE jobName = 'n' AND taskId = i */
+    STMT_EXPLAIN_CREATE,  /* EXPLAIN CREATE JOB …: u.create */
+    STMT_EXPLAIN_JOB,     /* EXPLAIN JOB n: u.job */
+    STMT_SHOW_CREATE_JOB, /* SHOW CREATE JOB n: u.job */
+    STMT_VIEW_QUERY, /* SELECT … FROM job|jobs|tasks("type"="insert") …; SHOW JOBS [LIKE, WHERE] */
 };
 
 struct stmt_prop {
@@ -57,10 +62,18 @@ struct stmt_create {
     struct stmt_insert insert;
 };
 
+struct stmt_alter {
+    char *name;
+    bool has_props; /* PROPERTIES was written, if empty */
+    bool has_insert;
+    struct stmt_props props;
+    struct stmt_insert insert; /* zeroed without has_insert */
+};
+
 struct stmt_job_ref {
     char *name;
     bool if_exists;
-    int64_t task_id;   /* STMT_RESOLVE_TASK */
+    int64_t task_id;   /* STMT_RESOLVE_TASK, STMT_CANCEL_TASK */
     bool is_committed; /* STMT_RESOLVE_TASK: AS COMMITTED */
 };
 
@@ -81,6 +94,7 @@ struct stmt {
     enum stmt_kind kind;
     union {
         struct stmt_create create;
+        struct stmt_alter alter;
         struct stmt_job_ref job;
         struct stmt_view view;
     } u;
@@ -102,6 +116,8 @@ enum stmt_verdict stmt_parse_part(struct span whole, struct span statement, stru
 bool stmt_claims(struct span statement);
 
 void stmt_fini(struct stmt *s);
+/* The INSERT of a CREATE or ALTER JOB; NULL for other kinds, and without one. */
+struct stmt_insert *stmt_insert(struct stmt *s);
 
 /* Parses the INSERT of a job alone, as the store hands it back. */
 bool stmt_parse_insert(struct span text, struct stmt_insert *ret, struct err *err);

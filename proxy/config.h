@@ -26,6 +26,7 @@ enum config_backend_tls {
     CONFIG_BACKEND_TLS_REQUIRED,  /* the same, but never without */
     CONFIG_BACKEND_TLS_VERIFY,    /* and its certificate is checked: CA and host name */
 };
+enum config_streaming { CONFIG_STREAMING_SLUICE, CONFIG_STREAMING_FE };
 enum config_announce { CONFIG_ANNOUNCE_OFF, CONFIG_ANNOUNCE_V1 };
 
 struct config {
@@ -51,12 +52,15 @@ struct config {
     enum config_switch clear_passwords;  /* proxy.allow_clear_passwords, off */
     char *announced_from;                /* proxy.proxy_protocol_from, "" = nowhere */
     enum config_announce announce;       /* proxy.backend_proxy_protocol, off */
+    enum config_streaming on_streaming;  /* proxy.on_streaming, sluice: who takes such CREATE JOBs */
+    int64_t grants_cache_ms;             /* proxy.grants_cache, ms, 2000, 0 = asks each time */
     /* [doris] */
     struct host_port http; /* doris.http, FE HTTP; host NULL = not configured */
     char *user;            /* doris.user, root */
     char *password;        /* doris.password or the first line of doris.password_file */
     /* [store] */
     char *store_url; /* store.url, sqlite:/var/lib/sluice/sluice.db */
+    char *key_file;  /* store.key_file, "" = beside the file of store.url */
     /* [http] */
     struct host_port admin; /* http.listen, 127.0.0.1:6080; host NULL = off */
     /* [scheduler] */

@@ -26,6 +26,8 @@ static const char *const backend_tls_names[] = {
 };
 static const char *const announce_names[] = {
     [CONFIG_ANNOUNCE_OFF] = "off", [CONFIG_ANNOUNCE_V1] = "v1", NULL};
+static const char *const streaming_names[] = {
+    [CONFIG_STREAMING_SLUICE] = "sluice", [CONFIG_STREAMING_FE] = "fe", NULL};
 static const char *const store_schemes[] = {"sqlite:", NULL};
 
 #define AT(member) offsetof(struct config_draft, member)
@@ -114,6 +116,18 @@ const struct config_key config_table_keys[] = {
      "enable_proxy_protocol = true for it, and since 2.1 has it.",
      "off", CONFIG_ENUM, .offset = AT(config.announce), .choices = announce_names},
 
+    {"proxy", "on_streaming",
+     "Who takes CREATE JOB ... ON STREAMING: sluice, or fe (Doris 4.0 and later has such jobs of "
+     "its "
+     "own; statements about jobs that exist go to whoever has them).",
+     "sluice", CONFIG_ENUM, .is_reloadable = true, .offset = AT(config.on_streaming),
+     .choices = streaming_names},
+    {"proxy", "grants_cache",
+     "For how long a session may use what SHOW GRANTS said last. A privilege that is revoked may "
+     "work for so long; 0 asks the FE for every statement about jobs.",
+     "2s", CONFIG_DURATION, .unit_ms = MS, .is_reloadable = true,
+     .offset = AT(config.grants_cache_ms), .min = 0, .max = 300000},
+
     {"doris", "http",
      "HTTP address (http_port) of an FE. It ends transactions that a dead FE left behind, and "
      "tells "
@@ -135,6 +149,13 @@ const struct config_key config_table_keys[] = {
      "directory must exist. The file is created when it is not there.",
      "sqlite:/var/lib/sluice/sluice.db", CONFIG_URL, .offset = AT(config.store_url), .min = 1,
      .max = 4096, .choices = store_schemes},
+    {"store", "key_file",
+     "File with the key that encrypts the secrets of jobs in the store (AES-256-GCM). It is "
+     "created "
+     "with mode 0600 when neither it nor the store is there; keep a copy, without it the jobs "
+     "cannot "
+     "run. Empty: the file of store.url with .key behind its name.",
+     "", CONFIG_TEXT, .offset = AT(config.key_file), .min = 0, .max = 4095},
 
     {"http", "listen",
      "Address of Sluice's own HTTP server (health, metrics). Port 0 takes any free one. Empty: no "

@@ -47,7 +47,7 @@ struct config_key {
 };
 
 enum {
-    CONFIG_N_KEYS = 35,
+    CONFIG_N_KEYS = 38,
     CONFIG_MAX_ADDRESSES = 64,
     CONFIG_ENV_SIZE = 64, /* "SLUICE_SECTION_KEY" and a NUL */
 };

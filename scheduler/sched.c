@@ -39,9 +39,11 @@ void sched_request_destroy(struct sched_request *r)
         return;
     }
     job_record_fini(&r->job);
+    job_record_fini(&r->base);
     job_spec_destroy(r->spec);
     free(r->name);
     snapshot_destroy(r->snapshot);
+    explain_fini(&r->explain);
     free(r);
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/msgq.h"
+#include "scheduler/explain.h"
 #include "scheduler/record.h"
 #include "scheduler/sink.h"
 #include "scheduler/source.h"
@@ -58,11 +59,20 @@ struct sched_options {
 
 enum sched_op {
     SCHED_CREATE, /* in: job (name … properties), spec. The source and the FE are asked first */
-    SCHED_FIND,   /* in: name. Out: is_found, job_id, job.target_db, job.target_table */
+    SCHED_FIND,   /* in: name. Out: is_found, job_id, job: a copy */
+    /*
+     * in: name, job_id; job: sql, properties and targets as they shall be; spec made of them; base:
+     * the record as found, refused when somebody else changed it meanwhile. Only when PAUSED. The
+     * source and the FE are asked first; offset moves when PROPERTIES of the statement had one.
+     */
+    SCHED_ALTER,
     SCHED_PAUSE,  /* in: name, job_id as found */
     SCHED_RESUME,
     SCHED_DROP,
     SCHED_RESOLVE,  /* and task_id, is_committed */
+    SCHED_CANCEL,   /* and task_id */
+    SCHED_EXPLAIN,  /* in: name, job_id. Out: explain: why it is or is not moving */
+    SCHED_CHECK,    /* in: job, spec as for CREATE. Out: explain: what it would do */
     SCHED_SNAPSHOT, /* out: snapshot */
 };
 
@@ -74,6 +84,7 @@ struct sched_request {
     uint64_t session_id;   /* the sender's */
 
     struct job_record job;
+    struct job_record base;
     struct job_spec *spec;
     char *name;
     int64_t job_id;
@@ -84,6 +95,7 @@ struct sched_request {
     struct err err;
     bool is_found;
     struct snapshot *snapshot;
+    struct explain explain;
 };
 
 struct sched_request *sched_request_create(enum sched_op op, struct msgq *reply_to,

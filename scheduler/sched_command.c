@@ -226,8 +226,7 @@ static void find(const struct job *j, struct sched_request *r)
     if (j != NULL) {
         r->job_id = j->rec.id;
         job_record_fini(&r->job);
-        r->job.target_db = xstrdup(j->rec.target_db);
-        r->job.target_table = xstrdup(j->rec.target_table);
+        job_record_copy(&j->rec, &r->job);
     }
 }
 
@@ -264,6 +263,10 @@ static bool change_job(struct sched *s, struct sched_request *r)
     case SCHED_RESUME: return change(j, EV_RESUME, &r->err);
     case SCHED_DROP: return drop(s, j, &r->err);
     case SCHED_RESOLVE: return resolve(j, r, &r->err);
+    case SCHED_CANCEL: return err_say(&r->err, "CANCEL TASK: not yet (issue 4)");
+    case SCHED_ALTER:
+    case SCHED_CHECK:
+    case SCHED_EXPLAIN:
     case SCHED_CREATE:
     case SCHED_FIND:
     case SCHED_SNAPSHOT: break;
@@ -285,6 +288,10 @@ void sched_command(struct sched *s, struct sched_request *r)
     case SCHED_PAUSE:
     case SCHED_RESUME:
     case SCHED_DROP:
+    case SCHED_CANCEL:
+    case SCHED_ALTER:
+    case SCHED_EXPLAIN:
+    case SCHED_CHECK:
     case SCHED_RESOLVE: r->is_ok = change_job(s, r); break;
     }
     sched_reply(r);

@@ -66,16 +66,28 @@ static void check_again(const struct stmt_insert *insert)
 
 static void check_stmt(struct stmt *s, struct span whole)
 {
+    const struct stmt_insert *insert = stmt_insert(s);
+    if (insert != NULL) {
+        check_insert(insert, whole);
+        check_again(insert);
+    }
     switch (s->kind) {
     case STMT_CREATE_JOB:
+    case STMT_EXPLAIN_CREATE:
         assert(s->u.create.name != NULL && s->u.create.name[0] != '\0');
         check_props(&s->u.create.props);
-        check_insert(&s->u.create.insert, whole);
-        check_again(&s->u.create.insert);
+        break;
+    case STMT_ALTER_JOB:
+        assert(s->u.alter.name != NULL && s->u.alter.name[0] != '\0');
+        assert(s->u.alter.has_props || s->u.alter.has_insert);
+        check_props(&s->u.alter.props);
         break;
     case STMT_PAUSE_JOB:
     case STMT_RESUME_JOB:
+    case STMT_EXPLAIN_JOB:
+    case STMT_SHOW_CREATE_JOB:
     case STMT_DROP_JOB: assert(s->u.job.name[0] != '\0'); break;
+    case STMT_CANCEL_TASK:
     case STMT_RESOLVE_TASK: assert(s->u.job.name[0] != '\0' && s->u.job.task_id > 0); break;
     case STMT_VIEW_QUERY:
         assert(s->u.view.uses_jobs || s->u.view.uses_tasks);
