@@ -140,9 +140,8 @@ bool fe_http_parse_location(struct span location, struct span *ret_host_port)
     return true;
 }
 
-static bool run_once(const struct fe_http *h, struct http *client, const char *method,
-                     const char *url, const struct fe_wait *wait, struct http_reply *ret,
-                     struct err *err)
+static bool run_once(const struct fe_http *h, const char *method, const char *url,
+                     const struct fe_wait *wait, struct http_reply *ret, struct err *err)
 {
     _cleanup_free_ char *auth = basic_auth(h);
     const char *const headers[] = {auth, "Accept: application/json"};
@@ -158,7 +157,7 @@ static bool run_once(const struct fe_http *h, struct http *client, const char *m
     if (is_post) {
         request.body = SPAN_LIT(""); /* Content-Length: 0, which Jetty wants */
     }
-    enum http_result result = http_run(client, &request, ret, err);
+    enum http_result result = http_run(&request, ret, err);
     explicit_bzero(auth, strlen(auth));
     return result == HTTP_DONE;
 }
@@ -167,24 +166,19 @@ static bool run_once(const struct fe_http *h, struct http *client, const char *m
 static bool run(const struct fe_http *h, const struct call *call, const struct fe_wait *wait,
                 struct http_reply *ret, struct err *err)
 {
-    struct http *client = http_create(err);
-    if (client == NULL) {
-        return false;
-    }
     _cleanup_free_ char *url = make_url(h, call->path);
-    bool is_ok = run_once(h, client, call->method, url, wait, ret, err);
+    bool is_ok = run_once(h, call->method, url, wait, ret, err);
     if (is_ok && ret->status == STATUS_REDIRECT) {
         struct span to = {0};
         if (fe_http_parse_location(http_reply_header(ret, "Location"), &to)) {
             _cleanup_free_ char *second = xasprintf("http://%.*s%s", SPAN_ARG(to), call->path);
             http_reply_fini(ret);
-            is_ok = run_once(h, client, call->method, second, wait, ret, err);
+            is_ok = run_once(h, call->method, second, wait, ret, err);
         } else {
             is_ok = err_say(err, "the FE %s:%d redirects %s to an address that makes no sense",
                             h->host, h->port, call->path);
         }
     }
-    http_destroy(client);
     return is_ok;
 }
 

@@ -8,9 +8,9 @@
 #include "base/xmalloc.h"
 #include "sources/http.h"
 
-enum { LONGEST_POLL_MS = 250, CONNECT_TIMEOUT_MS = 15000 };
+enum { LONGEST_POLL_MS = 250, CONNECT_TIMEOUT_MS = 15000, MAX_IDLE = 16 };
 
-struct http {
+struct client {
     CURLM *multi;
     CURL *easy;
     char detail[CURL_ERROR_SIZE];
@@ -19,30 +19,20 @@ struct http {
 /* Before libcurl's first use in the process; it must not run in two threads at once. */
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
+/* Clients that wait for their next request, with their connections; the last to come goes first. */
+static struct {
+    pthread_mutex_t lock;
+    struct client *clients[MAX_IDLE];
+    size_t n;
+} idle = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
 static void init_curl(void)
 {
     (void)curl_global_init(CURL_GLOBAL_DEFAULT); /* a failure shows as curl_easy_init() == NULL */
 }
 
-struct http *http_create(struct err *err)
+static void destroy_client(struct client *h)
 {
-    (void)pthread_once(&curl_once, init_curl); /* fails only for a bad argument */
-    struct http *h = xcalloc(1, sizeof(*h));
-    h->multi = curl_multi_init();
-    h->easy = curl_easy_init();
-    if (h->multi == NULL || h->easy == NULL) {
-        http_destroy(h);
-        (void)err_say(err, "the HTTP client library libcurl could not be initialised");
-        return NULL;
-    }
-    return h;
-}
-
-void http_destroy(struct http *h)
-{
-    if (h == NULL) {
-        return;
-    }
     if (h->easy != NULL) {
         curl_easy_cleanup(h->easy);
     }
@@ -50,6 +40,51 @@ void http_destroy(struct http *h)
         (void)curl_multi_cleanup(h->multi); /* nothing is left in it, so it cannot fail */
     }
     free(h);
+}
+
+static struct client *create_client(struct err *err)
+{
+    (void)pthread_once(&curl_once, init_curl); /* fails only for a bad argument */
+    struct client *h = xcalloc(1, sizeof(*h));
+    h->multi = curl_multi_init();
+    h->easy = curl_easy_init();
+    if (h->multi == NULL || h->easy == NULL) {
+        destroy_client(h);
+        (void)err_say(err, "the HTTP client library libcurl could not be initialised");
+        return NULL;
+    }
+    return h;
+}
+
+static struct client *take_client(struct err *err)
+{
+    struct client *h = NULL;
+    (void)pthread_mutex_lock(&idle.lock); /* neither fails on a lock that is used like this */
+    if (idle.n > 0) {
+        h = idle.clients[--idle.n];
+    }
+    (void)pthread_mutex_unlock(&idle.lock);
+    return h != NULL ? h : create_client(err);
+}
+
+static void give_client(struct client *h)
+{
+    (void)pthread_mutex_lock(&idle.lock);
+    if (idle.n < MAX_IDLE) {
+        idle.clients[idle.n++] = h;
+        h = NULL;
+    }
+    (void)pthread_mutex_unlock(&idle.lock);
+    if (h != NULL) {
+        destroy_client(h);
+    }
+}
+
+void http_close_idle(void)
+{
+    while (idle.n > 0) {
+        destroy_client(idle.clients[--idle.n]);
+    }
 }
 
 static size_t append_limited(struct buf *b, const char *p, size_t size, size_t n)
@@ -103,12 +138,11 @@ static struct curl_slist *make_headers(const struct http_request *request)
 }
 
 /* One result for all options: any failure means out of memory or a libcurl without the option. */
-static bool set_options(struct http *h, const struct http_request *request,
+static bool set_options(struct client *h, const struct http_request *request,
                         struct curl_slist *headers, struct http_reply *reply)
 {
     CURL *e = h->easy;
     int failed = 0;
-    curl_easy_reset(e);
     h->detail[0] = '\0';
     failed |= curl_easy_setopt(e, CURLOPT_URL, request->url);
     failed |= curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, request->method);
@@ -162,7 +196,7 @@ static bool check_time(const struct http_request *request, struct err *err)
 }
 
 /* Runs the transfer to its end; HTTP_DONE then means: *ret_code says how it ended. */
-static enum http_result drive(struct http *h, const struct http_request *request,
+static enum http_result drive(struct client *h, const struct http_request *request,
                               CURLcode *ret_code, struct err *err)
 {
     int n_running = 1;
@@ -186,7 +220,7 @@ static enum http_result drive(struct http *h, const struct http_request *request
     return HTTP_DONE;
 }
 
-static enum http_result judge(const struct http *h, const struct http_request *request,
+static enum http_result judge(const struct client *h, const struct http_request *request,
                               CURLcode code, const struct http_reply *reply, struct err *err)
 {
     struct span url = bare_url(request->url);
@@ -210,15 +244,13 @@ static enum http_result judge(const struct http *h, const struct http_request *r
     }
 }
 
-enum http_result http_run(struct http *h, const struct http_request *request,
-                          struct http_reply *ret, struct err *err)
+static enum http_result run(struct client *h, const struct http_request *request,
+                            struct http_reply *ret, struct err *err)
 {
     CURLcode code = CURLE_OK;
     enum http_result result = HTTP_FAIL;
     struct curl_slist *headers = make_headers(request);
     bool has_headers = headers != NULL || (request->n_headers == 0 && request->body.p == NULL);
-    *ret = (struct http_reply){.headers = buf_with_max(HTTP_MAX_HEADERS),
-                               .body = buf_with_max(HTTP_MAX_BODY)};
     if (!has_headers || !set_options(h, request, headers, ret) ||
         curl_multi_add_handle(h->multi, h->easy) != CURLM_OK) {
         (void)err_say(err, "libcurl refused to prepare a request");
@@ -234,7 +266,22 @@ enum http_result http_run(struct http *h, const struct http_request *request,
         (void)curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status); /* 0 is no status */
         ret->status = (int)status;
     }
+    curl_easy_reset(h->easy); /* what it points to ends with the request */
     curl_slist_free_all(headers);
+    return result;
+}
+
+enum http_result http_run(const struct http_request *request, struct http_reply *ret,
+                          struct err *err)
+{
+    *ret = (struct http_reply){.headers = buf_with_max(HTTP_MAX_HEADERS),
+                               .body = buf_with_max(HTTP_MAX_BODY)};
+    struct client *h = take_client(err);
+    if (h == NULL) {
+        return HTTP_FAIL;
+    }
+    enum http_result result = run(h, request, ret, err);
+    give_client(h);
     return result;
 }
 

@@ -1,9 +1,9 @@
 /*
- * One HTTP request at a time over libcurl, with a deadline and a cancel flag that both interrupt
- * it wherever it is: resolving, connecting, sending, waiting, reading.
+ * HTTP requests over libcurl, with a deadline and a cancel flag that both interrupt one wherever it
+ * is: resolving, connecting, sending, waiting, reading. Any thread.
  *
- * A struct http keeps connections open between requests; one thread uses it at a time. Redirects
- * are not followed. Proxies of the environment (http_proxy, …) are not used: Doris reaches the same
+ * Connections stay open between requests, a few for the whole process: thousands of jobs that look
+ * at their buckets now and then hold no descriptors meanwhile. Redirects are not followed. Proxies of the environment (http_proxy, …) are not used: Doris reaches the same
  * object store and FE without them. TLS is verified against the system's certificates. The host
  * "localhost" and names below it resolve to the loopback address. Sentences in err name the URL
  * without its query, which may hold secrets.
@@ -21,8 +21,6 @@
 #include "scheduler/cancel.h"
 
 enum { HTTP_MAX_BODY = 32 << 20, HTTP_MAX_HEADERS = 64 << 10 };
-
-struct http;
 
 struct http_request {
     const char *method; /* "GET", … */
@@ -47,12 +45,11 @@ enum http_result {
     HTTP_FAIL,    /* the request cannot work as it is: URL, TLS certificate, reply too large */
 };
 
-struct http *http_create(struct err *err);
-void http_destroy(struct http *h);
-
 /* End *ret with http_reply_fini() whatever the result. err is filled unless it is HTTP_DONE. */
-enum http_result http_run(struct http *h, const struct http_request *request,
-                          struct http_reply *ret, struct err *err);
+enum http_result http_run(const struct http_request *request, struct http_reply *ret,
+                          struct err *err);
+/* Closes the connections that are open; no request may be under way. */
+void http_close_idle(void);
 void http_reply_fini(struct http_reply *r);
 
 /* The trimmed value of the last header of that name, empty when there is none. */

@@ -1,6 +1,7 @@
 #include <curl/curl.h>
 #include <mysql.h>
 
+#include "sources/http.h"
 #include "sources/library.h"
 
 bool library_init(struct err *err)
@@ -16,6 +17,7 @@ bool library_init(struct err *err)
 
 void library_fini(void)
 {
+    http_close_idle();
     mysql_library_end();
     curl_global_cleanup();
 }

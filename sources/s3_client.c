@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "sources/http.h"
 #include "sources/s3_client.h"
 #include "sources/sigv4.h"
@@ -12,31 +13,21 @@ enum { MAX_TRIES = 3, FIRST_PAUSE_MS = 100, MAX_SHOWN = 300 };
 
 struct s3_client {
     const struct s3_config *config; /* borrowed */
-    struct http *http;              /* owned */
     int64_t skew_s;                 /* the service's clock minus ours, once it complained */
 };
 
 /* What became of one try. */
 enum attempt { TRY_DONE, TRY_AGAIN, TRY_SKEWED, TRY_FAILED };
 
-struct s3_client *s3_client_create(const struct s3_config *config, struct err *err)
+struct s3_client *s3_client_create(const struct s3_config *config)
 {
-    struct http *http = http_create(err);
-    if (http == NULL) {
-        return NULL;
-    }
     struct s3_client *c = xcalloc(1, sizeof(*c));
     c->config = config;
-    c->http = http;
     return c;
 }
 
 void s3_client_destroy(struct s3_client *c)
 {
-    if (c == NULL) {
-        return;
-    }
-    http_destroy(c->http);
     free(c);
 }
 
@@ -284,7 +275,7 @@ static enum attempt try_once(struct s3_client *c, const struct s3_list_request *
         .deadline_us = request->deadline_us,
         .cancel = request->cancel,
     };
-    switch (http_run(c->http, &http, &reply, err)) {
+    switch (http_run(&http, &reply, err)) {
     case HTTP_LOST: return TRY_AGAIN;
     case HTTP_STOPPED:
     case HTTP_FAIL: return TRY_FAILED;
@@ -313,6 +304,17 @@ static bool pause_for(int wait_ms, const struct s3_list_request *request)
     return cancel == NULL || !cancel_is_raised(cancel);
 }
 
+/* A store may say in an error what it was sent. */
+static void hide_keys(const struct s3_config *config, char *text)
+{
+    const char *const keys[] = {config->access_key, config->secret_key, config->session_token};
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (keys[i] != NULL) {
+            secret_blacken(text, keys[i]);
+        }
+    }
+}
+
 bool s3_client_list(struct s3_client *c, const struct s3_list_request *request, struct s3_page *ret,
                     struct err *err)
 {
@@ -335,6 +337,7 @@ bool s3_client_list(struct s3_client *c, const struct s3_list_request *request, 
             continue;
         }
         if (result != TRY_AGAIN || n_tries >= MAX_TRIES || !pause_for(pause_ms, request)) {
+            hide_keys(c->config, why.msg);
             *err = why;
             return err_prefix(err, "bucket %s at %s could not be listed: ", c->config->bucket,
                               c->config->base_url);

@@ -24,8 +24,8 @@ struct s3_list_request {
     const struct cancel *cancel;
 };
 
-/* `config` is borrowed and outlives the client. */
-struct s3_client *s3_client_create(const struct s3_config *config, struct err *err);
+/* `config` is borrowed and outlives the client. Never NULL; an idle client holds no connection. */
+struct s3_client *s3_client_create(const struct s3_config *config);
 void s3_client_destroy(struct s3_client *c);
 
 /*

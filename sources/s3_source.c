@@ -104,8 +104,8 @@ static bool fill(struct source *s, struct err *err)
     if (s->glob == NULL) {
         return err_prefix(err, "Invalid uri: ");
     }
-    s->client = s3_client_create(&s->config, err);
-    return s->client != NULL && read_limits(s, err) &&
+    s->client = s3_client_create(&s->config);
+    return read_limits(s, err) &&
            (offset == NULL || parse_offset(offset, &s->first_offset, err));
 }
 

@@ -147,7 +147,7 @@ static int run_pages(const struct job_spec *spec, struct err *err)
     _cleanup_s3_config_ struct s3_config config = {0};
     char *start_after = NULL;
     bool is_ok = s3_config_read(insert->tvf_props, insert->n_tvf_props, &config, err);
-    struct s3_client *client = is_ok ? s3_client_create(&config, err) : NULL;
+    struct s3_client *client = is_ok ? s3_client_create(&config) : NULL;
     bool has_more = client != NULL;
     is_ok = has_more;
     while (is_ok && has_more) {

@@ -25,15 +25,12 @@ static void run_one(struct run *r, struct canned_http *server, const char *canne
 {
     static const char *const HEADERS[] = {"Host: my.host", "X-One: 1"};
     char url[128];
-    struct err err = {0};
     int port = 1;
     if (canned != NULL) {
         canned_start(server, &canned, 1);
         port = server->port;
     }
     (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/p?secret=1", port);
-    struct http *h = http_create(&err);
-    assert_non_null(h);
     struct http_request request = {.method = "GET",
                                    .url = url,
                                    .headers = HEADERS,
@@ -42,9 +39,8 @@ static void run_one(struct run *r, struct canned_http *server, const char *canne
                                    .cancel = cancel};
     *r = (struct run){0};
     int64_t start = clock_mono_us();
-    r->result = http_run(h, &request, &r->reply, &r->err);
+    r->result = http_run(&request, &r->reply, &r->err);
     r->took_us = clock_mono_us() - start;
-    http_destroy(h);
     if (canned != NULL) {
         canned_stop(server);
     }
@@ -154,6 +150,35 @@ static void test_cancel(void **state)
     http_reply_fini(&r.reply);
 }
 
+static size_t count_files(void)
+{
+    size_t n = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    assert_non_null(dir);
+    while (readdir(dir) != NULL) {
+        n++;
+    }
+    (void)closedir(dir);
+    return n;
+}
+
+/* What one request opened serves the next, and idle ones hold nothing when they are told to. */
+static void test_connections_are_kept(void **state)
+{
+    (void)state;
+    static const char *const REPLIES[] = {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"};
+    struct canned_http server;
+    struct run r;
+    run_one(&r, &server, REPLIES[0], 5 * SECOND, NULL);
+    http_reply_fini(&r.reply);
+    size_t before = count_files();
+    http_close_idle();
+    assert_true(count_files() < before);
+    run_one(&r, &server, REPLIES[0], 5 * SECOND, NULL);
+    assert_int_equal(r.result, HTTP_DONE);
+    http_reply_fini(&r.reply);
+}
+
 static void test_impossible_urls(void **state)
 {
     (void)state;
@@ -161,23 +186,25 @@ static void test_impossible_urls(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(URLS); i++) {
         struct err err = {0};
         struct http_reply reply;
-        struct http *h = http_create(&err);
         struct http_request request = {
             .method = "GET", .url = URLS[i], .deadline_us = clock_mono_us() + 5 * SECOND};
-        assert_int_equal(http_run(h, &request, &reply, &err), HTTP_FAIL);
+        assert_int_equal(http_run(&request, &reply, &err), HTTP_FAIL);
         assert_true(err_is_set(&err));
         assert_null(strstr(err.msg, "secret"));
         http_reply_fini(&reply);
-        http_destroy(h);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reply),           cmocka_unit_test(test_redirects_are_not_followed),
-        cmocka_unit_test(test_lost_links),      cmocka_unit_test(test_body_is_capped),
-        cmocka_unit_test(test_deadline),        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_connections_are_kept),
+        cmocka_unit_test(test_reply),
+        cmocka_unit_test(test_redirects_are_not_followed),
+        cmocka_unit_test(test_lost_links),
+        cmocka_unit_test(test_body_is_capped),
+        cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_impossible_urls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
