@@ -1,8 +1,10 @@
 /*
  * A server that costs next to nothing, so that the relay in front of it is what is measured: greets
- * as an FE of Doris does, lets everybody in, and knows three statements.
+ * as an FE of Doris does, lets everybody in, and knows a few statements.
  *
  *     SELECT 1           one row
+ *     SHOW GRANTS        one row: may do everything
+ *     jobs(, tasks(      ERR, as an FE that has no such function; @@ in it: one row all the same
  *     big BYTES ROW      rows of ROW bytes, BYTES in all, as fast as the socket takes them
  *     anything else      OK
  *
@@ -50,11 +52,13 @@ struct client {
 
 static struct buf greeting;
 static struct buf one_row; /* the answer to SELECT 1 */
+static struct buf grants;  /* to SHOW GRANTS */
+static struct buf no_jobs; /* to jobs() */
 
-static void put_column(struct buf *out, uint8_t sequence)
+static void put_column(struct buf *out, uint8_t sequence, const char *name)
 {
     size_t at = packet_begin(out, sequence);
-    static const char *const names[] = {"def", "", "", "", "1", ""};
+    const char *const names[] = {"def", "", "", "", name, ""};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         packet_put_text(out, span_of(names[i]));
     }
@@ -77,14 +81,29 @@ static uint8_t put_eof(struct buf *out, uint8_t sequence)
     return packet_end(out, at);
 }
 
-/* Column count, definition, EOF: the sequence ids 1 to 3. */
-static void put_head(struct buf *out)
+/* Column count, definitions, EOF: the sequence ids from 1. Returns the next. */
+static uint8_t put_head(struct buf *out, const char *const *names, size_t n)
 {
+    uint8_t sequence = 2;
     size_t at = packet_begin(out, 1);
-    packet_put_lenenc(out, 1);
+    packet_put_lenenc(out, n);
     (void)packet_end(out, at);
-    put_column(out, 2);
-    (void)put_eof(out, 3);
+    for (size_t i = 0; i < n; i++) {
+        put_column(out, sequence++, names[i]);
+    }
+    return put_eof(out, sequence);
+}
+
+/* A whole result of one row. */
+static void put_result(struct buf *out, const char *const *names, const char *const *values,
+                       size_t n)
+{
+    uint8_t sequence = put_head(out, names, n);
+    size_t at = packet_begin(out, sequence);
+    for (size_t i = 0; i < n; i++) {
+        packet_put_text(out, span_of(values[i]));
+    }
+    (void)put_eof(out, packet_end(out, at));
 }
 
 static void put_ok(struct buf *out, uint8_t sequence)
@@ -122,14 +141,22 @@ static void put_greeting(struct buf *out)
 
 static void prepare_answers(void)
 {
+    static const char *const one[] = {"1"};
+    static const char *const columns[] = {"UserIdentity", "GlobalPrivs", "CatalogPrivs",
+                                          "DatabasePrivs", "TablePrivs"};
+    static const char *const values[] = {"'root'@'%'", "Node_priv,Admin_priv", "", "", ""};
     greeting = buf_with_max(BLOCK_SIZE);
     one_row = buf_with_max(BLOCK_SIZE);
+    grants = buf_with_max(BLOCK_SIZE);
+    no_jobs = buf_with_max(BLOCK_SIZE);
     put_greeting(&greeting);
-    put_head(&one_row);
-    size_t at = packet_begin(&one_row, 4);
-    packet_put_text(&one_row, SPAN_LIT("1"));
-    (void)packet_end(&one_row, at);
-    (void)put_eof(&one_row, 5);
+    put_result(&one_row, one, one, 1);
+    put_result(&grants, columns, values, ARRAY_SIZE(columns));
+    size_t at = packet_begin(&no_jobs, 1);
+    packet_put_u8(&no_jobs, PACKET_ERR);
+    packet_put_u16(&no_jobs, 1105);
+    buf_append_text(&no_jobs, "#HY000errCode = 2, detailMessage = Could not find function jobs");
+    (void)packet_end(&no_jobs, at);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -235,7 +262,8 @@ static bool on_big(int epoll, struct client *c, struct span arguments)
         return false;
     }
     _cleanup_buf_ struct buf head = buf_with_max(BLOCK_SIZE);
-    put_head(&head);
+    static const char *const names[] = {"1"};
+    (void)put_head(&head, names, 1);
     begin_big(c, n_bytes, row_size);
     return send_all(c, &head) && send_rows(epoll, c);
 }
@@ -250,6 +278,16 @@ static bool on_packet(int epoll, struct client *c, struct span payload, uint8_t 
         struct span text = {payload.p + 1, payload.n - 1};
         if (span_eq_text(text, "SELECT 1")) {
             return send_all(c, &one_row);
+        }
+        if (span_eq_text(text, "SHOW GRANTS")) {
+            return send_all(c, &grants);
+        }
+        if (memmem(text.p, text.n, "@@", 2) != NULL) {
+            return send_all(c, &one_row);
+        }
+        if (memmem(text.p, text.n, "jobs(", 5) != NULL ||
+            memmem(text.p, text.n, "tasks(", 6) != NULL) {
+            return send_all(c, &no_jobs);
         }
         if (span_starts_with(text, "big ")) {
             return on_big(epoll, c, (struct span){text.p + 4, text.n - 4});

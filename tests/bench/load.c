@@ -3,6 +3,7 @@
  * replies known by their length once the first has been read.
  *
  *     load queries  PORT CONNECTIONS MS [tls]   SELECT 1, closed loop
+ *     load ask      PORT CONNECTIONS MS SQL     the same with another query, whose result is static
  *     load connects PORT CONNECTIONS MS         connect, login, SELECT 1, quit; so many at a time
  *     load big      PORT BYTES ROW              one result of the fake server, read to its end
  *     load stall    PORT BYTES ROW              asks for it and reads nothing
@@ -53,10 +54,11 @@ struct load {
     unsigned n_clients;
     struct client *clients;
     uint64_t end_ns;
-    struct buf command;  /* SELECT 1 */
+    const char *sql; /* SELECT 1, or that of `ask` */
+    struct buf command;
     struct buf response; /* the login */
     struct buf quit;
-    size_t reply_size; /* of SELECT 1 */
+    size_t reply_size;
     struct histogram latencies;
     char scratch[SCRATCH_SIZE];
 };
@@ -168,7 +170,7 @@ static void run_loop(struct load *l, void (*on_event)(struct load *, struct clie
 static void learn_reply(struct load *l, const struct wire *w)
 {
     _cleanup_buf_ struct buf reply = {0};
-    wire_query(w, "SELECT 1", &reply);
+    wire_query(w, l->sql, &reply);
     l->reply_size = reply.len;
 }
 
@@ -372,17 +374,18 @@ static void idle(struct load *l, unsigned n_tls)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-static struct load *create(uint16_t port, unsigned n_clients)
+static struct load *create(uint16_t port, unsigned n_clients, const char *sql)
 {
     struct load *l = xcalloc(1, sizeof(*l));
     l->port = port;
+    l->sql = sql;
     l->n_clients = n_clients;
     l->clients = xcalloc(n_clients, sizeof(*l->clients));
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->command = buf_with_max(SCRATCH_SIZE);
     l->response = buf_with_max(SCRATCH_SIZE);
     l->quit = buf_with_max(SCRATCH_SIZE);
-    wire_put_command(&l->command, COM_QUERY, "SELECT 1");
+    wire_put_command(&l->command, COM_QUERY, sql);
     wire_put_command(&l->quit, COM_QUIT, "");
     wire_put_response(&l->response, 1, 0);
     return l;
@@ -391,7 +394,7 @@ static struct load *create(uint16_t port, unsigned n_clients)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        net_die("usage: load queries|connects|big|stall|idle PORT ...: see its source");
+        net_die("usage: load queries|ask|connects|big|stall|idle PORT ...: see its source");
     }
     const char *mode = argv[1];
     uint16_t port = (uint16_t)net_number(argv[2], 65535, "PORT");
@@ -399,16 +402,18 @@ int main(int argc, char **argv)
     uint64_t second = argc > 4 ? net_number(argv[4], UINT64_MAX, "the second number") : 0;
     net_raise_limit();
     if (strcmp(mode, "queries") == 0) {
-        struct load *l = create(port, (unsigned)first);
+        struct load *l = create(port, (unsigned)first, "SELECT 1");
         queries(l, second, argc > 5 && strcmp(argv[5], "tls") == 0 ? wire_tls() : NULL);
+    } else if (strcmp(mode, "ask") == 0 && argc == 6) {
+        queries(create(port, (unsigned)first, argv[5]), second, NULL);
     } else if (strcmp(mode, "connects") == 0) {
-        connects(create(port, (unsigned)first), second);
+        connects(create(port, (unsigned)first, "SELECT 1"), second);
     } else if (strcmp(mode, "big") == 0) {
-        big(create(port, 1), first, second);
+        big(create(port, 1, ""), first, second);
     } else if (strcmp(mode, "stall") == 0) {
-        stall(create(port, 1), first, second);
+        stall(create(port, 1, ""), first, second);
     } else if (strcmp(mode, "idle") == 0) {
-        idle(create(port, MAX_CONNECTIONS), (unsigned)first);
+        idle(create(port, MAX_CONNECTIONS, ""), (unsigned)first);
     } else {
         net_die("%s is no mode", mode);
     }

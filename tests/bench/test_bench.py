@@ -13,6 +13,7 @@ sys.path.insert(0, str(HERE))
 
 import candidates  # noqa: E402
 import cases  # noqa: E402
+import jobs  # noqa: E402
 import report  # noqa: E402
 
 
@@ -69,6 +70,14 @@ def test_goals_are_ratios_within_a_round(cpu, is_met):
     assert goals["select1-fake-1: CPU / haproxy"]["is_met"] == is_met
     assert goals["select1-fake-1: rate / haproxy"]["is_met"]
     assert "select1-fake-1: CPU / nginx" not in goals
+
+
+def test_jobs_measures_every_query(tmp_path):
+    figures, text = run([sys.executable, "-B", HERE / "jobs.py", "--quick"], tmp_path)
+    assert figures[0]["queries"].keys() == jobs.QUERIES.keys()
+    assert all(f["n"] > 0 for f in figures[0]["queries"].values())
+    assert set(figures[0]["relay"]) == {"alone", "a busy core", "jobs()"}
+    assert "tasks of one" in text
 
 
 def test_classifier_measures_statements(tmp_path):

@@ -9,7 +9,7 @@
 #include "tests/bench/net.h"
 #include "tests/bench/wire.h"
 
-enum { REPLY_MAX_SIZE = 1 << 20, MAX_PACKET = 1 << 30, CHARSET_UTF8 = 33 };
+enum { REPLY_MAX_SIZE = 64 << 20, MAX_PACKET = 1 << 30, CHARSET_UTF8 = 33 };
 
 static const uint64_t CAPABILITIES =
     CAP_LONG_PASSWORD | CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH;
