@@ -1,12 +1,9 @@
 """DDL, users, variables, KILL and the administrator's statements."""
 
 import dataclasses
-import json
-import re
-import time
 
-from . import insert
-from .auth import BY_NAME, User, double_sha1, parse_privs
+from . import jobs
+from .auth import BY_NAME, CATALOG, User, double_sha1, parse_privs
 from .ddl import DB_NAME, Column, Table, parse_column, parse_create_table
 from .engine import SYSTEM_DBS, full_name
 from .errors import DorisError
@@ -108,6 +105,8 @@ def _privs_and_scope(c, word):
         if t.text != ".":
             scope.append(t.value)
     c.expect(word)
+    if len(scope) == 3 and scope[0] != "*" and scope[1:] == ["*", "*"]:
+        return privs, CATALOG, _user_name(c)
     if len(scope) == 3:
         scope = scope[1:]
     return privs, tuple(x for x in scope if x != "*"), _user_name(c)
@@ -146,7 +145,7 @@ def create(ex, c):
     if c.accept("USER"):
         return _create_user(ex, c)
     if c.at("JOB"):
-        return create_job(ex, c)
+        return jobs.create_job(ex, c)
     c.accept("EXTERNAL")
     c.expect("TABLE")
     there = c.accept("IF", "NOT", "EXISTS")
@@ -231,7 +230,7 @@ def drop(ex, c):
             raise DorisError("user '%s'@'%%' does not exist" % name)
         return Ok()
     if c.at("JOB"):
-        return drop_job(ex, c)
+        return jobs.drop_job(ex, c)
     c.expect("TABLE")
     there = c.accept("IF", "EXISTS")
     db, name = c.name()
@@ -262,7 +261,7 @@ def truncate(ex, c):
 def alter(ex, c):
     c.next()
     if c.at("JOB"):
-        return alter_job(ex, c)
+        return jobs.alter_job(ex, c)
     c.expect("TABLE")
     tab = ex.find_table(*c.name())
     ex.need_table_priv("Alter_priv", "ALTER", tab.db, tab.name)
@@ -293,6 +292,8 @@ def _alter_column(c, tab, new):
         new.columns.append(col)
         default = " DEFAULT " + quote_str(col.default) if col.default is not None else ""
         return 'ALTER TABLE %s ADD COLUMN "%s" %s%s' % (full_name(tab), col.name, col.duck, default)
+    if c.accept("MODIFY", "COLUMN"):
+        return _modify_column(c, tab, new)
     c.expect("DROP", "COLUMN")
     name = c.identifier()
     if name.lower() not in names:
@@ -301,152 +302,18 @@ def _alter_column(c, tab, new):
     return 'ALTER TABLE %s DROP COLUMN "%s"' % (full_name(tab), name)
 
 
-# --- native jobs: stored, shown, never run ---
-
-STREAMING_PROPERTIES = ("max_interval", "s3.max_batch_files", "s3.max_batch_bytes", "offset")
-
-
-def create_job(ex, c):
-    profile = ex.profile
-    if profile.old_parser:
-        c.fail()
-    c.expect("JOB")
-    _, name = c.name()
-    props = {}
-    if profile.streaming_jobs and c.accept("PROPERTIES"):
-        props = c.properties()
-    c.expect("ON")
-    streaming = bool(profile.streaming_jobs and c.accept("STREAMING"))
-    strategy = "" if streaming else _schedule(c)
-    comment = c.string() if c.accept("COMMENT") else ""
-    c.expect("DO")
-    at = c.tokens[c.i].pos if not c.done() else c.fail()
-    stmt = insert.parse_insert(c)
-    db = ex.current_db(None)
-    if name in ex.engine.jobs:
-        raise DorisError("job name exist, jobName:" + name)
-    if not streaming:
-        ex.need_global("Admin_priv", "ADMIN")
-    _check_job_properties(props)
-    planned = insert.plan(ex, stmt)
-    planned.binding.drop()
-    job = {n: "" for n in profile.jobs}
-    job.update(Id=str(ex.engine.new_job_id()), Name=name, Definer=ex.user.name,
-               ExecuteType="STREAMING" if streaming else "RECURRING", RecurringStrategy=strategy,
-               Status="PENDING" if streaming else "RUNNING", ExecuteSql=_mask(c.text_from(at)),
-               CreateTime=time.strftime("%Y-%m-%d %H:%M:%S"), SucceedTaskCount="0",
-               FailedTaskCount="0", CanceledTaskCount="0", Comment=comment)
-    if "Properties" in job:
-        job["Properties"] = json.dumps(props, separators=(",", ":")) if props else ""
-    job.update(_db=planned.table.db, _table=planned.table.name, _current=db)
-    ex.engine.save_job(job)
-    return Ok()
-
-
-def _check_job_properties(props):
-    for key in props:
-        if key not in STREAMING_PROPERTIES and not key.startswith("session."):
-            raise DorisError("Invalid properties: [%s]. Supported keys are [%s] or any key starting with "
-                             "'session.'." % (key, ", ".join(STREAMING_PROPERTIES)))
-
-
-def _mask(sql):
-    return re.sub(r"""((["'])[^"']*(?:secret|token|password)[^"']*\2\s*=\s*)(["'])[^"']*\3""",
-                  r"\1\3*XXX\3", sql, flags=re.I)
-
-
-def _schedule(c):
-    c.expect("SCHEDULE")
-    if c.accept("EVERY"):
-        text = "EVERY %d %s" % (c.integer(), c.identifier().upper())
-        for word in ("STARTS", "ENDS"):
-            if c.accept(word):
-                text += " %s %s" % (word, c.next().value)
-        return text
-    c.expect("AT")
-    return "AT " + c.next().value
-
-
-def _job_name(c):
-    c.expect("WHERE")
-    key = c.identifier()
-    if key.lower() != "jobname":
-        raise DorisError("Current not support left child of where: " + key)
-    c.expect("=")
-    return c.string()
-
-
-def _own_job(ex, name, missing):
-    job = ex.engine.jobs.get(name)
-    if job is None:
-        raise DorisError(missing + name)
-    ex.need_load(job["_db"], job["_table"])
-    return job
-
-
-def job_state(ex, c):
-    word = c.next().word()
-    if ex.profile.old_parser:
-        c.i = 0
-        c.fail()
-    c.expect("JOB")
-    name = _job_name(c)
-    c.end()
-    if word == "PAUSE" and name not in ex.engine.jobs:
-        return Ok()
-    job = _own_job(ex, name, "job not exist, jobName: ")
-    wanted = "PAUSED" if word == "PAUSE" else "PENDING"
-    if job["Status"] == wanted:
-        raise DorisError("Alter job status error, jobName is %s, errorMsg is Can't change job status to "
-                         "the same status" % name)
-    ex.engine.save_job({**job, "Status": wanted})
-    return Ok()
-
-
-def drop_job(ex, c):
-    if ex.profile.old_parser:
-        c.fail()
-    c.expect("JOB")
-    there = c.accept("IF", "EXISTS")
-    name = _job_name(c)
-    c.end()
-    if name not in ex.engine.jobs:
-        if there:
-            return Ok()
-        raise DorisError("unregister job error, jobName:" + name)
-    _own_job(ex, name, "")
-    ex.engine.drop_job(name)
-    return Ok()
-
-
-def alter_job(ex, c):
-    if not ex.profile.streaming_jobs:
-        c.fail()
-    c.expect("JOB")
-    _, name = c.name()
-    job = _own_job(ex, name, "job not exist, jobName: ")
-    if job["Status"] != "PAUSED":
-        raise DorisError("Only PAUSED job can be altered")
-    if c.accept("PROPERTIES"):
-        props = c.properties()
-        _check_job_properties(props)
-        old = json.loads(job.get("Properties") or "{}")
-        job = {**job, "Properties": json.dumps({**old, **props}, separators=(",", ":"))}
-    if c.at("INSERT"):
-        at = c.peek().pos
-        insert.plan(ex, insert.parse_insert(c)).binding.drop()
-        job = {**job, "ExecuteSql": _mask(c.text_from(at))}
-    c.end()
-    ex.engine.save_job(job)
-    return Ok()
-
-
-def cancel(ex, c):
-    c.next()
-    if ex.profile.old_parser or not c.accept("TASK"):
-        c.fail()
-    raise DorisError("streaming job not support cancel task by id" if ex.profile.streaming_jobs
-                     else "no running task")
+def _modify_column(c, tab, new):
+    """A longer VARCHAR, a wider number: in Doris a job of its own, here done at once."""
+    col = parse_column(c)
+    old = next((x for x in new.columns if x.name.lower() == col.name.lower()), None)
+    if old is None:
+        raise DorisError("Column[%s] does not exists" % col.name)
+    if col.length and col.length < old.length:
+        raise DorisError("Shorten type length is prohibited, srcType=%s, dstType=%s"
+                         % (old.type, col.type))
+    col.key = old.key
+    new.columns = [col if x is old else x for x in new.columns]
+    return 'ALTER TABLE %s ALTER COLUMN "%s" TYPE %s' % (full_name(tab), old.name, col.duck)
 
 
 # --- the rest ---

@@ -64,8 +64,11 @@ class ChangeUser:
         self.plugin = r.nul().decode("utf-8", "replace") if r.left() else ""
 
 
+CATALOG = ("internal", "*", "*")  # GRANT … ON internal.*.*
+
+
 class User:
-    """grants: {(): global, (db,): database, (db, table): table} to a set of privilege names."""
+    """grants: {(): global, CATALOG: its, (db,): database, (db, table): table} to privilege names."""
 
     def __init__(self, name, secret=b"", grants=None):
         self.name = name
@@ -77,6 +80,8 @@ class User:
         wanted = {priv} if priv == "Node_priv" else {priv, "Admin_priv"}
         if self.grants.get((), set()) & wanted:
             return True
+        if db is not None and self.grants.get(CATALOG, set()) & wanted:
+            return True
         if db is not None and self.grants.get((db,), set()) & wanted:
             return True
         return table is not None and bool(self.grants.get((db, table), set()) & wanted)
@@ -86,7 +91,7 @@ class User:
                    for scope, privs in self.grants.items())
 
     def sees_db(self, db):
-        return any(privs and (not scope or scope[0] == db)
+        return any(privs and (scope in ((), CATALOG) or scope[0] == db)
                    for scope, privs in self.grants.items()) or db in ("information_schema",
                                                                       "mysql")
 
@@ -101,11 +106,12 @@ class User:
             self.grants.pop(scope, None)
 
     def cell(self, depth):
-        """One cell of SHOW GRANTS: depth 0 global, 1 databases, 2 tables; None is NULL."""
+        """One cell of SHOW GRANTS: depth 0 global, 1 databases, 2 tables, 3 the catalog; None is NULL."""
         out = []
         for scope in sorted(s for s in self.grants if len(s) == depth):
             privs = ",".join(x for x in PRIVS if x in self.grants[scope])
-            out.append(privs if not depth else "internal.%s: %s" % (".".join(scope), privs))
+            shown = "internal" if scope == CATALOG else "internal." + ".".join(scope)
+            out.append(privs if not depth else "%s: %s" % (shown, privs))
         return "; ".join(out) or None
 
 
@@ -123,16 +129,18 @@ def parse_privs(text):
 
 
 def parse_grant(text):
-    """`global:P,P`, `db:D:P,P` or `table:D.T:P,P` to (scope, privileges)."""
+    """`global:P,P`, `catalog:P,P`, `db:D:P,P` or `table:D.T:P,P` to (scope, privileges)."""
     kind, _, rest = text.strip().partition(":")
     if kind == "global":
         return (), parse_privs(rest)
+    if kind == "catalog":
+        return CATALOG, parse_privs(rest)
     name, _, privs = rest.rpartition(":")
     if kind == "db":
         return (name,), parse_privs(privs)
     if kind == "table" and "." in name:
         return tuple(name.split(".", 1)), parse_privs(privs)
-    raise ValueError("grant %r is none of global:PRIV, db:DB:PRIV, table:DB.TABLE:PRIV" % text)
+    raise ValueError("grant %r is none of global:PRIV, catalog:PRIV, db:DB:PRIV, table:DB.TABLE:PRIV" % text)
 
 
 def parse_user(text):

@@ -1,5 +1,6 @@
 """Table functions and information_schema inside a query: each becomes a temp table."""
 
+from . import jobs
 from .errors import DorisError
 from .s3tvf import S3Function
 from .sql import Cursor, Token, quote_id
@@ -94,18 +95,10 @@ class Binding:
         raise DorisError("Could not find table function " + word.lower())
 
     def _jobs(self, name, props):
-        profile = self.ex.profile
-        names = profile.jobs if name == "jobs" else profile.tasks
-        if not names:
-            raise DorisError("Could not find table function " + name)
-        for key in props:
-            if key.lower() != "type":
-                raise DorisError("'%s' is invalid property" % key)
-        if str(props.get("type", next(iter(props.values()), ""))).lower() not in ("insert", "mv"):
-            raise DorisError("Invalid job metadata query")
-        rows = self.ex.native_jobs() if name == "jobs" else []
+        names = jobs.columns(self.ex.profile, name)
+        is_insert = jobs.check_call(self.ex, props)
         return StaticTable([(n, "VARCHAR") for n in names],
-                           [[job.get(n, "") for n in names] for job in rows])
+                           jobs.rows(self.ex, name) if is_insert else [])
 
     def _add(self, source, out, pos):
         self.ex.n_temp += 1

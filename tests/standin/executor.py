@@ -7,7 +7,7 @@ import uuid
 
 import duckdb
 
-from . import admin, insert, setvars, show, txn
+from . import admin, insert, jobs, setvars, show, txn
 from .binding import Binding
 from .engine import SYSTEM_DBS
 from .errors import DorisError, syntax_error
@@ -21,6 +21,7 @@ NOT_MASTER = ("The statement has been forwarded to master FE(127.0.0.1) and fail
               "Master FE is not ready. You may need to check FE's status")
 NEEDS_MASTER = {"INSERT", "CREATE", "DROP", "ALTER", "UPDATE", "DELETE", "TRUNCATE", "BEGIN", "GRANT",
                 "REVOKE", "PAUSE", "RESUME", "CLEAN"}
+NO_LIMIT = 2 ** 63 - 1
 ONLY_DML = ("This is in a transaction, only insert, update, delete, commit, rollback is acceptable.")
 
 
@@ -62,9 +63,16 @@ class Executor:
         try:
             return self._dispatch(text, tokens)
         except duckdb.Error as e:
-            raise self.translate_error(e, text) from None
+            raise self._echo(self.translate_error(e, text), text) from None
+        except DorisError as e:
+            raise self._echo(e, text)
         finally:
             self._disarm()
+
+    def _echo(self, error, text):
+        if self.knobs.echo_sql:
+            error.text += " The statement was: " + text
+        return error
 
     def finished(self):
         """The result was sent: temp tables may go."""
@@ -91,10 +99,23 @@ class Executor:
     # --- SELECT ---
 
     def select(self, tokens):
+        with setvars.hinted(self, tokens):
+            return self._select(tokens)
+
+    def _limited(self, tokens, sql):
+        """What sql_select_limit and dry_run_query make of a query that is sent to a BE."""
+        limit = self.vars.int("sql_select_limit")
+        if 0 <= limit < NO_LIMIT and not has_top_word(tokens, "LIMIT"):
+            sql = "SELECT * FROM (%s) LIMIT %d" % (sql, limit)
+        if self.vars.true("dry_run_query") and has_top_word(tokens, "FROM"):
+            sql = 'SELECT COUNT(*) AS "ReturnedRows" FROM (%s)' % sql
+        return sql
+
+    def _select(self, tokens):
         binding = self.bind(name_columns(tokens))
         binding.plan()
         try:
-            sql = self.to_duck(binding.tokens)
+            sql = self._limited(tokens, self.to_duck(binding.tokens))
             self.check_select(sql)
             self.arm(self.vars.int("query_timeout"), "query timeout")
             binding.load()
@@ -304,19 +325,14 @@ class Executor:
             "LAST_INSERT_ID": "0", "ROW_COUNT": "-1", "FOUND_ROWS": "0",
         }.get(name)
 
-    def native_jobs(self):
-        """Only jobs whose target the user may load."""
-        return [j for j in self.engine.jobs.values()
-                if self.user.has("Load_priv", j["_db"], j["_table"])]
-
     def information_schema(self, name):
         return show.information_schema(self, name)
 
     # --- time and cancelling ---
 
-    def arm(self, seconds, text):
+    def arm(self, seconds, text, code=1105):
         self._disarm()
-        self.timer = threading.Timer(seconds, self.cancel, [text])
+        self.timer = threading.Timer(seconds, self.cancel, [text, code])
         self.timer.daemon = True
         self.timer.start()
 
@@ -325,14 +341,14 @@ class Executor:
             self.timer.cancel()
             self.timer = None
 
-    def cancel(self, text):
-        self.cancel_text = text
+    def cancel(self, text, code=1105):
+        self.cancel_text, self.cancel_code = text, code
         self.cancelled.set()
         self.cur.interrupt()
 
     def check_cancel(self):
         if self.cancelled.is_set():
-            raise DorisError(self.cancel_text)
+            raise DorisError(self.cancel_text, self.cancel_code)
 
     def sleep(self, seconds):
         self.cancelled.wait(seconds)
@@ -406,6 +422,15 @@ def name_columns(tokens):
     return out + _named(item)
 
 
+def has_top_word(tokens, word):
+    depth = 0
+    for t in tokens:
+        depth += {"(": 1, ")": -1}.get(t.text if t.kind == "op" else "", 0)
+        if depth == 0 and t.word() == word:
+            return True
+    return False
+
+
 MAX_NAME = 256
 ENDS = {"FROM", "WHERE", "LIMIT", "ORDER", "GROUP", "HAVING", "UNION", "INTERSECT", "EXCEPT"}
 
@@ -467,9 +492,9 @@ HANDLERS = {
     "SHOW": show.show, "DESC": show.describe, "DESCRIBE": show.describe, "SET": setvars.set_vars,
     "USE": admin.use, "SWITCH": admin.switch, "CREATE": admin.create, "DROP": admin.drop,
     "ALTER": admin.alter, "TRUNCATE": admin.truncate, "GRANT": admin.grant, "REVOKE": admin.revoke,
-    "KILL": admin.kill, "CLEAN": admin.clean, "ADMIN": admin.admin, "PAUSE": admin.job_state,
-    "RESUME": admin.job_state, "BEGIN": txn.begin, "START": txn.start, "COMMIT": txn.commit,
-    "ROLLBACK": txn.rollback, "CANCEL": admin.cancel, "SYNC": admin.nothing,
+    "KILL": admin.kill, "CLEAN": admin.clean, "ADMIN": admin.admin, "PAUSE": jobs.job_state,
+    "RESUME": jobs.job_state, "BEGIN": txn.begin, "START": txn.start, "COMMIT": txn.commit,
+    "ROLLBACK": txn.rollback, "CANCEL": jobs.cancel, "SYNC": admin.nothing,
     "LOCK": admin.nothing, "UNLOCK": admin.nothing, "ANALYZE": admin.nothing,
 }
 

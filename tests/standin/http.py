@@ -5,7 +5,7 @@ import base64
 import json
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from . import auth
+from . import auth, jobs
 from .errors import PREFIX, DorisError
 
 MAX_HEAD = 1 << 20
@@ -146,4 +146,10 @@ class HttpServer:
                 return 400, {"error": str(e)}
             self.server.engine.wake.set()
             return 200, self.server.knobs.snapshot()
-        return 404, {"error": "there are GET state, GET log, POST knobs"}
+        if parts == ["jobs"] and method == "POST":
+            try:
+                jobs.control(self.server.engine, self.server.profile, json.loads(body))
+            except (ValueError, AttributeError) as e:
+                return 400, {"error": str(e)}
+            return 200, {}
+        return 404, {"error": "there are GET state, GET log, POST knobs, POST jobs"}

@@ -206,7 +206,7 @@ def _execute(ex, planned):
     hit = knobs.take() if stmt.label is not None else {}
     label = stmt.label if stmt.label is not None else ex.auto_label()
     timeout_s = max(ex.vars.int("insert_timeout"), ex.vars.int("query_timeout"))
-    ex.arm(timeout_s, "insert timeout")
+    ex.arm(timeout_s, "Execute timeout", 5024)
     txn = engine.begin(table.db, label, table.name, timeout_s * 1000)
     if hit.get("cut_running"):
         ex.cut_link()

@@ -8,7 +8,8 @@ class Knobs:
 
     COUNTS = ("cut_before_commit cut_after_commit cut_running visible_timeout_as_error aborted_in_ok "
               "err_after_commit die_before_commit die_after_commit").split()
-    FLAGS = ("refuse_connections not_ready not_master no_show_transaction coded_prefix").split()
+    FLAGS = ("refuse_connections not_ready not_master no_show_transaction coded_prefix "
+             "echo_sql").split()
     INTS = ("publish_delay_ms slow_ms label_keep_s label_num label_clean_ms max_conn "
             "max_user_connections fail_insert_count").split()
     TEXTS = ("orphan fail_insert err_after_commit_text empty_insert bad_cast csv_strip_cr "

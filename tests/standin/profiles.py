@@ -69,6 +69,7 @@ class Profile:
     jobs: list = field(default_factory=lambda: list(JOBS_21))    # G
     tasks: list = field(default_factory=lambda: list(TASKS_21))  # G
     streaming_jobs: bool = False              # G
+    jobs_admin_only: bool = True              # streaming jobs 8: before #56965
     grants: list = field(default_factory=lambda: list(GRANTS_30))        # F3
     frontends: list = field(default_factory=lambda: list(FRONTENDS_21))  # H
     backends: list = field(default_factory=lambda: list(BACKENDS_30))    # H
@@ -101,13 +102,13 @@ PROFILES = {
     "3.0": Profile("3.0", (3, 0), "Doris version doris-3.0.4-rc02-e95bd1ee3b"),
     "4.0": Profile(
         "4.0", (4, 0), "Doris version doris-4.0.1-rc02-791725594d", limit_text_long=True,
-        jobs=list(JOBS_40), tasks=list(TASKS_40), streaming_jobs=True,
+        jobs=list(JOBS_40), tasks=list(TASKS_40), streaming_jobs=True, jobs_admin_only=False,
         frontends=FRONTENDS_21 + ["LiveSince"], backends=list(BACKENDS_40), nodes_open=True,
         health_503=True, globs="nio", brace_rewrite=True, bare_endpoint=True,
         json_line_default=True, db_denied_new=True),
     "4.1": Profile(
         "4.1", (4, 1), "Doris version doris-4.1.0-rc01-5a2b0c9d77", limit_text_long=True,
-        jobs=list(JOBS_41), tasks=list(TASKS_40), streaming_jobs=True,
+        jobs=list(JOBS_41), tasks=list(TASKS_40), streaming_jobs=True, jobs_admin_only=False,
         frontends=FRONTENDS_21 + ["LiveSince"], backends=list(BACKENDS_40), nodes_open=True,
         health_503=True, globs="nio", brace_rewrite=True, bare_endpoint=True,
         json_line_default=True, db_denied_new=True),

@@ -1,10 +1,30 @@
 """SET, in all its forms."""
 
+import contextlib
 import re
 
 from .admin import set_password
 from .results import Ok
 from .sql import quote_str
+
+
+HINT = re.compile(r"\s*/\*\+(.*?)\*/", re.S)
+SET_VAR = re.compile(r"\bSET_VAR\s*\(([^()]*)\)", re.I)
+
+
+@contextlib.contextmanager
+def hinted(ex, tokens):
+    """SELECT /*+ SET_VAR(a = 1, b = 'c') */: for this statement."""
+    before = dict(ex.vars.values)
+    found = HINT.match(ex.sql, tokens[0].pos + len("SELECT")) if tokens[0].word() == "SELECT" else None
+    try:
+        for listed in SET_VAR.findall(found.group(1)) if found else ():
+            for item in listed.split(","):
+                name, _, value = item.partition("=")
+                ex.vars.set(name.strip(), value.strip().strip("'\""))
+        yield
+    finally:
+        ex.vars.values = before
 
 
 def set_vars(ex, c):

@@ -251,7 +251,7 @@ def _grant_row(ex, user):
         "UserIdentity": "'%s'@'%%'" % user.name, "Comment": "",
         "Password": "Yes" if user.secret else "No",
         "Roles": {"root": "operator", "admin": "admin"}.get(user.name, ""),
-        "GlobalPrivs": user.cell(0), "CatalogPrivs": None,
+        "GlobalPrivs": user.cell(0), "CatalogPrivs": user.cell(3),
         "DatabasePrivs": "; ".join(sorted((own + "; " + system).split("; "))) if own else system,
         "TablePrivs": user.cell(2), "WorkloadGroupPrivs": "normal: Usage_priv"}
     return [cells.get(n) for n in ex.profile.grants]

@@ -267,6 +267,9 @@ def _step(tokens, i, out, values):
         return i + 3
     elif word == "CURRENT_USER" and values("function", word) is not None:
         out.append(values("function", word))
+    elif called and word == "UNHEX" and tokens[i + 2].kind == "str" and tokens[i + 3].text == ")":
+        out.append(quote_str(bytes.fromhex(tokens[i + 2].value).decode("utf-8", "replace")))
+        return i + 4
     elif called and word in FUNCTIONS:
         if word == "CURDATE":
             out.append("current_date")
@@ -275,6 +278,9 @@ def _step(tokens, i, out, values):
     elif word == "LIMIT" and _comma_limit(tokens, i):
         out.append("LIMIT %s OFFSET %s" % (tokens[i + 3].text, tokens[i + 1].text))
         return i + 4
+    elif word in ("RLIKE", "REGEXP") and i + 1 < len(tokens) and tokens[i + 1].kind == "str":
+        out.append("SIMILAR TO " + quote_str("(?s).*(?:%s).*" % tokens[i + 1].value))  # anywhere
+        return i + 2
     elif word in WORDS and out:
         out.append(WORDS[word])
     else:

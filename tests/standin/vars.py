@@ -11,7 +11,7 @@ TABLE = {
     "character_set_server": (S, "utf8mb4"), "character_set_filesystem": (S, "binary"),
     "character_set_system": (S, "utf8"), "collation_connection": (S, "utf8mb4_0900_bin"),
     "collation_database": (S, "utf8mb4_0900_bin"), "collation_server": (S, "utf8mb4_0900_bin"),
-    "default_storage_engine": (S, "olap"), "div_precision_increment": (I, "4"),
+    "default_storage_engine": (S, "olap"), "dry_run_query": (B, "false"), "div_precision_increment": (I, "4"),
     "enable_insert_strict": (B, "true"), "enable_nereids_dml": (B, "true"),
     "enable_nereids_planner": (B, "true"), "enable_profile": (B, "false"),
     "enable_server_side_prepared_statement": (B, "true"), "enable_sql_cache": (B, "false"),
@@ -42,9 +42,11 @@ READ_ONLY = {"version", "version_comment", "license", "language", "system_time_z
 SINCE = {
     "insert_max_filter_ratio": (2, 1), "group_commit": (2, 1), "enable_strict_cast": (4, 0),
     "enable_insert_value_auto_cast": (4, 0), "insert_visible_timeout_return_mode": (4, 1),
+    "max_initial_file_split_size": (4, 0),
 }
 LATER = {"enable_strict_cast": (B, "false"), "enable_insert_value_auto_cast": (B, "true"),
-         "insert_visible_timeout_return_mode": (S, "committed")}
+         "insert_visible_timeout_return_mode": (S, "committed"),
+         "max_initial_file_split_size": (I, "33554432")}
 SQL_MODES = {"STRICT_TRANS_TABLES", "ONLY_FULL_GROUP_BY", "PIPES_AS_CONCAT", "ANSI_QUOTES", "NO_ENGINE_SUBSTITUTION",
              "NO_AUTO_VALUE_ON_ZERO", "ERROR_FOR_DIVISION_BY_ZERO", "NO_ZERO_DATE", "NO_ZERO_IN_DATE", "ANSI",
              "TRADITIONAL", "NO_AUTO_CREATE_USER", "STRICT_ALL_TABLES", "NO_BACKSLASH_ESCAPES", "DEFAULT",

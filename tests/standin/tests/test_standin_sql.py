@@ -125,6 +125,13 @@ def test_ddl_rules(start_fe):
             assert text in error_of(c, sql)[1], sql
         rows(c, "ALTER TABLE t ADD COLUMN n BIGINT NULL")
         assert [r[0] for r in rows(c, "DESC t")] == ["id", "v", "n"]
+        rows(c, "CREATE TABLE m (k INT, v VARCHAR(2)) DUPLICATE KEY(k)")
+        assert error_of(c, "INSERT INTO m VALUES (1, 'abc')")
+        rows(c, "ALTER TABLE m MODIFY COLUMN v VARCHAR(3) NULL")
+        rows(c, "INSERT INTO m VALUES (1, 'abc')")
+        assert rows(c, "DESC m")[1][:2] == ("v", "varchar(3)")
+        assert rows(c, "SELECT * FROM m") == ((1, "abc"),)
+        assert "Shorten" in error_of(c, "ALTER TABLE m MODIFY COLUMN v VARCHAR(2)")[1]
 
 
 def test_http(start_fe):
