@@ -7,6 +7,8 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/secret.h"
+#include "base/xmalloc.h"
 
 enum { LINE_MAX_BYTES = 16384 };
 
@@ -87,20 +89,29 @@ static void append_text_value(struct buf *line, const char *s)
     }
 }
 
+static void append_pair(struct buf *line, bool is_json, const char *key, const char *value)
+{
+    /* Whoever logs a text of others need not think of it. No secret is without one of these. */
+    bool may_hold_secret = strpbrk(value, "=:(") != NULL;
+    _cleanup_free_ char *masked = may_hold_secret ? secret_mask(span_of(value)) : NULL;
+    const char *shown = masked != NULL ? masked : value;
+    if (is_json) {
+        buf_append_text(line, ",");
+        append_json_string(line, key);
+        buf_append_char(line, ':');
+        append_json_string(line, shown);
+    } else {
+        buf_printf(line, " %s=", key);
+        append_text_value(line, shown);
+    }
+}
+
 static void append_pairs(struct buf *line, bool is_json, va_list args)
 {
     const char *key = NULL;
     while ((key = va_arg(args, const char *)) != NULL) {
         const char *value = va_arg(args, const char *);
-        if (is_json) {
-            buf_append_text(line, ",");
-            append_json_string(line, key);
-            buf_append_char(line, ':');
-            append_json_string(line, value != NULL ? value : "-");
-        } else {
-            buf_printf(line, " %s=", key);
-            append_text_value(line, value != NULL ? value : "-");
-        }
+        append_pair(line, is_json, key, value != NULL ? value : "-");
     }
 }
 

@@ -4,8 +4,8 @@
  *     log_info("session.closed", "client", "10.0.0.7:5311", "reason", "idle timeout", NULL);
  *
  * An event has a stable dotted name (interface: rename only with a CHANGELOG entry) and pairs of
- * key and text. Values never hold secrets: the caller masks. Lines are written with one write(2),
- * so threads do not mix. log_setup() is called before threads start; the rest from any thread.
+ * key and text. Secrets in values are masked here (secret.h). Lines are written with one write(2), so
+ * threads do not mix. log_setup() is called before threads start; the rest from any thread.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

@@ -16,26 +16,6 @@ void create_fini(struct stmt_create *create)
     *create = (struct stmt_create){0};
 }
 
-/*
- * A CREATE JOB that we cannot read may still be one for the FE: it is when ON SCHEDULE comes first.
- * What follows DO is a statement of its own and not looked at.
- */
-static bool is_scheduled(const struct parse *p)
-{
-    struct lex lex = lex_of(p->lex.text);
-    struct tok before = {0};
-    for (struct tok t = lex_next(&lex); t.kind != TOK_END && t.kind != TOK_ERROR;
-         before = t, t = lex_next(&lex)) {
-        if (!tok_is_word(&before, "ON")) {
-            continue;
-        }
-        if (tok_is_word(&t, "SCHEDULE") || tok_is_word(&t, "STREAMING")) {
-            return tok_is_word(&t, "SCHEDULE");
-        }
-    }
-    return false;
-}
-
 static bool parse_if_not_exists(struct parse *p, struct stmt_create *ret)
 {
     if (!parse_take_word(p, "IF")) {
@@ -43,32 +23,6 @@ static bool parse_if_not_exists(struct parse *p, struct stmt_create *ret)
     }
     ret->if_not_exists = true;
     return parse_expect_word(p, "NOT", SHAPE) && parse_expect_word(p, "EXISTS", SHAPE);
-}
-
-static bool parse_job_name(struct parse *p, struct stmt_create *ret)
-{
-    struct parse_path path = {0};
-    struct tok name = p->tok;
-    struct tok after = lex_peek(&p->lex);
-    /* PROPERTIES is a legal name, but here it shows that the name was forgotten. */
-    bool is_forgotten = tok_is_word(&name, "PROPERTIES") && tok_is_op(&after, "(");
-    if (is_forgotten) {
-        return parse_mismatch(p, "a job name", SHAPE);
-    }
-    if (name.kind == TOK_QUOTED && name.text.n == 2) {
-        return parse_fail(p, &name, "Give the job a name.", "Job name can not be empty");
-    }
-    if (name.kind == TOK_STRING) {
-        return parse_mismatch(p, "a job name",
-                              "CREATE takes the name bare or in back-quotes; PAUSE, RESUME and "
-                              "DROP take it as a string.");
-    }
-    bool is_ok = parse_path(p, "a job name", SHAPE, &path);
-    if (is_ok) {
-        ret->name = take_ptr(path.parts[path.n - 1]);
-    }
-    parse_path_fini(&path);
-    return is_ok;
 }
 
 static bool parse_comment(struct parse *p, struct stmt_create *ret)
@@ -100,7 +54,8 @@ static bool parse_options(struct parse *p, struct stmt_create *ret)
 
 static bool parse_head(struct parse *p, struct stmt_create *ret)
 {
-    if (!parse_if_not_exists(p, ret) || !parse_job_name(p, ret) || !parse_options(p, ret)) {
+    if (!parse_if_not_exists(p, ret) || !job_parse_name(p, SHAPE, &ret->name) ||
+        !parse_options(p, ret)) {
         return false;
     }
     if (!parse_take_word(p, "ON")) {
@@ -134,7 +89,7 @@ enum stmt_verdict create_parse(struct parse *p, struct stmt_create *ret)
     parse_next(p);
     if (parse_head(p, &create)) {
         verdict = parse_body(p, &create);
-    } else if (is_scheduled(p)) {
+    } else if (job_is_scheduled(p)) {
         verdict = STMT_FOREIGN;
     }
     if (verdict == STMT_OURS) {

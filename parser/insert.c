@@ -15,6 +15,10 @@ void stmt_insert_fini(struct stmt_insert *insert)
     free(insert->db);
     free(insert->table);
     free(insert->tvf);
+    for (size_t i = 0; i < insert->n_columns; i++) {
+        free(insert->columns[i]);
+    }
+    free(insert->columns);
     parse_props_fini(&insert->tvf_props);
     *insert = (struct stmt_insert){0};
 }
@@ -62,6 +66,7 @@ static bool parse_query(struct parse *p, size_t base, struct stmt_insert *ret)
     static const char *const STARTS[] = {"SELECT", "WITH", "VALUES", NULL};
     struct query q;
     struct tok first = p->tok;
+    ret->query_at = first.at - base;
     if (!tok_is_one_of(&first, STARTS) && !tok_is_op(&first, "(")) {
         return parse_mismatch(p, "{'SELECT', 'WITH', '('}", SHAPE);
     }
@@ -129,6 +134,23 @@ static bool skip_names(struct parse *p, const char *close)
     return parse_expect_op(p, close, "List names separated by commas.");
 }
 
+/* (a, b) behind the table. */
+static bool take_columns(struct parse *p, struct stmt_insert *ret)
+{
+    static const char ADVICE[] = "List names separated by commas.";
+    do {
+        size_t n = 0;
+        parse_next(p);
+        if (!tok_is_name(&p->tok)) {
+            return parse_mismatch(p, "a name", ADVICE);
+        }
+        ret->columns = xrealloc_array(ret->columns, ret->n_columns + 1, sizeof(*ret->columns));
+        ret->columns[ret->n_columns++] = tok_unquote(&p->tok, &n);
+        parse_next(p);
+    } while (parse_is_op(p, ","));
+    return parse_expect_op(p, ")", ADVICE);
+}
+
 static bool skip_partitions(struct parse *p)
 {
     static const char ADVICE[] = "Write PARTITION (p1, p2) behind the table.";
@@ -183,9 +205,9 @@ static bool is_columns(const struct parse *p)
            !tok_is_word(&inside, "WITH") && !tok_is_word(&inside, "VALUES");
 }
 
-static bool parse_columns_and_hints(struct parse *p)
+static bool parse_columns_and_hints(struct parse *p, struct stmt_insert *ret)
 {
-    if (is_columns(p) && !skip_names(p, ")")) {
+    if (is_columns(p) && !take_columns(p, ret)) {
         return false;
     }
     if (is_label(p)) {
@@ -206,7 +228,7 @@ static bool parse_head(struct parse *p, size_t base, struct stmt_insert *ret)
     if (is_partition && !skip_partitions(p)) {
         return false;
     }
-    return parse_label(p, base, ret) && parse_columns_and_hints(p);
+    return parse_label(p, base, ret) && parse_columns_and_hints(p, ret);
 }
 
 /* Doris's words, which come before any look at the query. */
@@ -236,10 +258,11 @@ static bool parse_insert_into(struct parse *p)
 bool insert_parse(struct parse *p, struct stmt_insert *ret)
 {
     size_t base = p->tok.at;
-    assert(ret->table == NULL && ret->tvf == NULL && ret->tvf_props.n == 0);
+    assert(ret->table == NULL && ret->tvf == NULL && ret->tvf_props.n == 0 && ret->n_columns == 0);
     if (parse_is_word(p, "WITH") && !parse_ctes(p, base, ret)) {
         return false;
     }
+    ret->insert_at = p->tok.at - base;
     if (!parse_insert_into(p) || !parse_head(p, base, ret) || !parse_query(p, base, ret)) {
         return false;
     }

@@ -3,6 +3,94 @@
 #include "base/xmalloc.h"
 #include "parser/parts.h"
 
+bool job_is_scheduled(const struct parse *p)
+{
+    struct lex lex = lex_of(p->lex.text);
+    struct tok before = {0};
+    for (struct tok t = lex_next(&lex); t.kind != TOK_END && t.kind != TOK_ERROR;
+         before = t, t = lex_next(&lex)) {
+        if (!tok_is_word(&before, "ON")) {
+            continue;
+        }
+        if (tok_is_word(&t, "SCHEDULE") || tok_is_word(&t, "STREAMING")) {
+            return tok_is_word(&t, "SCHEDULE");
+        }
+    }
+    return false;
+}
+
+bool job_parse_name(struct parse *p, const char *shape, char **ret)
+{
+    struct parse_path path = {0};
+    struct tok name = p->tok;
+    struct tok after = lex_peek(&p->lex);
+    /* PROPERTIES is a legal name, but here it shows that the name was forgotten. */
+    bool is_forgotten = tok_is_word(&name, "PROPERTIES") && tok_is_op(&after, "(");
+    if (is_forgotten) {
+        return parse_mismatch(p, "a job name", shape);
+    }
+    if (name.kind == TOK_QUOTED && name.text.n == 2) {
+        return parse_fail(p, &name, "Give the job a name.", "Job name can not be empty");
+    }
+    if (name.kind == TOK_STRING) {
+        return parse_mismatch(p, "a job name",
+                              "CREATE and ALTER take the name bare or in back-quotes; PAUSE, "
+                              "RESUME and DROP take it as a string.");
+    }
+    bool is_ok = parse_path(p, "a job name", shape, &path);
+    if (is_ok) {
+        *ret = take_ptr(path.parts[path.n - 1]);
+    }
+    parse_path_fini(&path);
+    return is_ok;
+}
+
+/* WHERE jobName = 'n' and what may stand in such a condition. */
+
+static bool parse_equals(struct parse *p, const char *shape)
+{
+    return parse_take_op(p, "=") || parse_take_op(p, "==") || parse_mismatch(p, "'='", shape);
+}
+
+/* The key and the '=', with Doris's sentence for any other key. */
+static bool parse_key(struct parse *p, const char *shape)
+{
+    struct tok key = p->tok;
+    _cleanup_free_ char *name = NULL;
+    if (!parse_name(p, "'jobName'", shape, &name)) {
+        return false;
+    }
+    if (!span_ieq_text(span_of(name), "jobName")) {
+        return parse_fail(p, &key, shape, "Current not support left child of where: %s",
+                          parse_show(&key).text);
+    }
+    return parse_equals(p, shape);
+}
+
+static bool parse_job_value(struct parse *p, const char *shape, char **ret)
+{
+    struct tok value = p->tok;
+    if (value.kind == TOK_END || value.kind == TOK_ERROR || value.kind == TOK_OP) {
+        return parse_mismatch(p, "STRING_LITERAL", shape);
+    }
+    if (value.kind != TOK_STRING) {
+        return parse_fail(p, &value, shape, "Value must is string, but it is %s",
+                          parse_show(&value).text);
+    }
+    if (!parse_string(p, "the job name", shape, ret)) {
+        return false;
+    }
+    return **ret != '\0' || parse_fail(p, &value, shape, "Value can't is null");
+}
+
+bool job_parse_where(struct parse *p, const char *expecting, const char *shape, char **ret)
+{
+    if (!parse_take_word(p, "WHERE")) {
+        return parse_mismatch(p, expecting, shape);
+    }
+    return parse_key(p, shape) && parse_job_value(p, shape, ret);
+}
+
 /* PAUSE, RESUME and DROP JOB [IF EXISTS] WHERE jobName = 'n'. */
 
 struct verb {
@@ -27,54 +115,27 @@ static const struct verb *verb_of(const struct tok *t)
     return NULL;
 }
 
-static bool parse_where(struct parse *p, const struct verb *verb)
-{
-    bool is_drop = verb->kind == STMT_DROP_JOB;
-    return parse_take_word(p, "WHERE") ||
-           parse_mismatch(p, is_drop ? "{'IF', 'WHERE'}" : "'WHERE'", verb->shape);
-}
-
-/* The key, with Doris's sentence for any other. */
-static bool parse_key(struct parse *p, const char *shape)
-{
-    struct tok key = p->tok;
-    _cleanup_free_ char *name = NULL;
-    if (!parse_name(p, "'jobName'", shape, &name)) {
-        return false;
-    }
-    if (!span_ieq_text(span_of(name), "jobName")) {
-        return parse_fail(p, &key, shape, "Current not support left child of where: %s",
-                          parse_show(&key).text);
-    }
-    return parse_take_op(p, "=") || parse_take_op(p, "==") || parse_mismatch(p, "'='", shape);
-}
-
-static bool parse_job_value(struct parse *p, const char *shape, char **ret)
-{
-    struct tok value = p->tok;
-    if (value.kind == TOK_END || value.kind == TOK_ERROR || value.kind == TOK_OP) {
-        return parse_mismatch(p, "STRING_LITERAL", shape);
-    }
-    if (value.kind != TOK_STRING) {
-        return parse_fail(p, &value, shape, "Value must is string, but it is %s",
-                          parse_show(&value).text);
-    }
-    if (!parse_string(p, "the job name", shape, ret)) {
-        return false;
-    }
-    return **ret != '\0' || parse_fail(p, &value, shape, "Value can't is null");
-}
-
 static bool parse_status(struct parse *p, const struct verb *verb, struct stmt_job_ref *ret)
 {
-    if (verb->kind == STMT_DROP_JOB && parse_take_word(p, "IF")) {
+    bool is_drop = verb->kind == STMT_DROP_JOB;
+    if (is_drop && parse_take_word(p, "IF")) {
         ret->if_exists = true;
         if (!parse_expect_word(p, "EXISTS", verb->shape)) {
             return false;
         }
     }
-    return parse_where(p, verb) && parse_key(p, verb->shape) &&
-           parse_job_value(p, verb->shape, &ret->name) && parse_expect_end(p, verb->shape);
+    const char *expecting = is_drop && !ret->if_exists ? "{'IF', 'WHERE'}" : "'WHERE'";
+    return job_parse_where(p, expecting, verb->shape, &ret->name) &&
+           parse_expect_end(p, verb->shape);
+}
+
+/* Two words that stmt_parse() has seen. */
+static void take_head(struct parse *p, const char *second)
+{
+    parse_next(p);
+    assert(parse_is_word(p, second));
+    (void)second;
+    parse_next(p);
 }
 
 enum stmt_verdict job_parse_status(struct parse *p, struct stmt *ret)
@@ -82,9 +143,7 @@ enum stmt_verdict job_parse_status(struct parse *p, struct stmt *ret)
     const struct verb *verb = verb_of(&p->tok);
     struct stmt_job_ref job = {0};
     assert(verb != NULL);
-    parse_next(p);
-    assert(parse_is_word(p, "JOB"));
-    parse_next(p);
+    take_head(p, "JOB");
     if (!parse_status(p, verb, &job)) {
         free(job.name);
         return STMT_BAD;
@@ -93,27 +152,39 @@ enum stmt_verdict job_parse_status(struct parse *p, struct stmt *ret)
     return STMT_OURS;
 }
 
-/* ALTER JOB n RESOLVE TASK 7 AS COMMITTED | ABORTED. */
+/* Tasks. */
 
 static const char RESOLVE_SHAPE[] =
     "Write ALTER JOB name RESOLVE TASK id AS COMMITTED or ... AS ABORTED.";
+static const char CANCEL_SHAPE[] = "Write CANCEL TASK WHERE jobName = 'name' AND taskId = id.";
+static const char TASK_ADVICE[] = "Take the TaskId from tasks(\"type\"=\"insert\").";
 
-static bool parse_task_id(struct parse *p, int64_t *ret)
+static bool set_task_id(struct parse *p, const struct tok *id, struct span digits, int64_t *ret)
 {
-    if (p->tok.kind != TOK_INT) {
-        return parse_mismatch(p, "INTEGER_VALUE", RESOLVE_SHAPE);
-    }
-    if (!span_to_int64(p->tok.text, 1, INT64_MAX, ret)) {
-        return parse_fail(p, &p->tok, "Take the TaskId from tasks(\"type\"=\"insert\").",
-                          "%s is no task id", parse_show(&p->tok).text);
-    }
-    parse_next(p);
-    return true;
+    return span_to_int64(digits, 1, INT64_MAX, ret) ||
+           parse_fail(p, id, TASK_ADVICE, "%s is no task id", parse_show(id).text);
 }
 
-static bool parse_resolve(struct parse *p, struct stmt_job_ref *ret)
+/* An integer, or one in quotes: drivers that bind parameters may send it so. */
+static bool parse_task_id(struct parse *p, const char *shape, int64_t *ret)
 {
-    if (!parse_expect_word(p, "TASK", RESOLVE_SHAPE) || !parse_task_id(p, &ret->task_id) ||
+    struct tok id = p->tok;
+    _cleanup_free_ char *text = NULL;
+    if (id.kind == TOK_STRING) {
+        return parse_string(p, "the task id", shape, &text) &&
+               set_task_id(p, &id, span_of(text), ret);
+    }
+    if (id.kind != TOK_INT) {
+        return parse_mismatch(p, "INTEGER_VALUE", shape);
+    }
+    parse_next(p);
+    return set_task_id(p, &id, id.text, ret);
+}
+
+bool job_parse_resolve(struct parse *p, struct stmt_job_ref *ret)
+{
+    if (!parse_expect_word(p, "TASK", RESOLVE_SHAPE) ||
+        !parse_task_id(p, RESOLVE_SHAPE, &ret->task_id) ||
         !parse_expect_word(p, "AS", RESOLVE_SHAPE)) {
         return false;
     }
@@ -124,23 +195,44 @@ static bool parse_resolve(struct parse *p, struct stmt_job_ref *ret)
     return parse_expect_end(p, RESOLVE_SHAPE);
 }
 
-enum stmt_verdict job_parse_alter(struct parse *p, struct stmt_job_ref *ret)
+/* jobName = 'n' or taskId = i, whichever is still missing. */
+static bool parse_condition(struct parse *p, struct stmt_job_ref *ret)
 {
-    struct parse_path path = {0};
+    struct tok key = p->tok;
+    _cleanup_free_ char *name = NULL;
+    const char *expecting = ret->name != NULL  ? "'taskId'"
+                            : ret->task_id > 0 ? "'jobName'"
+                                               : "{'jobName', 'taskId'}";
+    if (!parse_name(p, expecting, CANCEL_SHAPE, &name)) {
+        return false;
+    }
+    bool is_task = span_ieq_text(span_of(name), "taskId");
+    bool is_job = span_ieq_text(span_of(name), "jobName");
+    if (!is_task && !is_job) {
+        return parse_fail(p, &key, CANCEL_SHAPE, "Current not support left child of where: %s",
+                          parse_show(&key).text);
+    }
+    if (is_task ? ret->task_id > 0 : ret->name != NULL) {
+        return parse_fail(p, &key, CANCEL_SHAPE, "%s is given twice", parse_show(&key).text);
+    }
+    return parse_equals(p, CANCEL_SHAPE) &&
+           (is_task ? parse_task_id(p, CANCEL_SHAPE, &ret->task_id)
+                    : parse_job_value(p, CANCEL_SHAPE, &ret->name));
+}
+
+enum stmt_verdict job_parse_cancel(struct parse *p, struct stmt *ret)
+{
     struct stmt_job_ref job = {0};
-    enum stmt_verdict verdict = STMT_FOREIGN;
-    assert(parse_is_word(p, "ALTER"));
-    parse_next(p);
-    assert(parse_is_word(p, "JOB"));
-    parse_next(p);
-    if (parse_path(p, "a job name", RESOLVE_SHAPE, &path) && parse_take_word(p, "RESOLVE")) {
-        verdict = parse_resolve(p, &job) ? STMT_OURS : STMT_BAD;
+    assert(parse_is_word(p, "CANCEL"));
+    take_head(p, "TASK");
+    bool is_ok = parse_expect_word(p, "WHERE", CANCEL_SHAPE) && parse_condition(p, &job) &&
+                 parse_expect_word(p, "AND", CANCEL_SHAPE) && parse_condition(p, &job) &&
+                 parse_expect_end(p, CANCEL_SHAPE);
+    if (!is_ok) {
+        free(job.name);
+        return STMT_BAD;
     }
-    if (verdict == STMT_OURS) {
-        assert(path.n > 0 && job.task_id > 0);
-        job.name = take_ptr(path.parts[path.n - 1]);
-        *ret = job;
-    }
-    parse_path_fini(&path);
-    return verdict;
+    assert(job.name != NULL && job.task_id > 0);
+    *ret = (struct stmt){.kind = STMT_CANCEL_TASK, .u.job = job};
+    return STMT_OURS;
 }

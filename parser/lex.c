@@ -21,6 +21,11 @@ bool lex_is_letter(char c)
     return class_of(c) >= C_LETTER;
 }
 
+bool lex_is_blank(char c)
+{
+    return class_of(c) == C_BLANK;
+}
+
 /* The byte at `at`, NUL behind the end: no token contains a NUL that matters. */
 static char byte_at(struct span s, size_t at)
 {
@@ -51,13 +56,17 @@ static size_t skip_letters(struct span s, size_t at)
 
 /* Comments. Each returns the offset behind it. */
 
+/* A CR ends it, too; a backslash before a LF alone continues it. */
 static size_t skip_line_comment(struct span s, size_t at)
 {
-    size_t line_end = find(s, at, '\n');
-    while (line_end < s.n && s.p[line_end - 1] == '\\') {
-        line_end = find(s, line_end + 1, '\n');
+    for (;;) {
+        size_t line_end = find(s, at, '\n');
+        size_t cr = find((struct span){s.p, line_end}, at, '\r');
+        if (cr < line_end || line_end == s.n || s.p[line_end - 1] != '\\') {
+            return cr;
+        }
+        at = line_end + 1;
     }
-    return line_end;
 }
 
 /* `at` is the slash of the opening. n + 1 when the comment never ends. */

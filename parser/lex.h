@@ -2,10 +2,10 @@
  * A pull tokenizer over a statement text: one token a call, nothing allocated, nothing kept but the
  * offset, linear in the length of the text. Pure functions; any thread.
  *
- * It cuts a text where Doris's own lexer does: `--` opens a comment wherever it stands and a `\`
- * before the line end continues it, block comments nest, hints and version comments are comments,
- * words may start with a digit, strings know \x and doubled quotes, R'...' knows neither. `#` opens
- * a comment as in MySQL, although Doris refuses it.
+ * It cuts a text where Doris's own lexer does: `--` opens a comment wherever it stands, which a CR
+ * ends as well as a LF, and a `\` before the LF continues it; block comments nest; hints and version
+ * comments are comments; words may start with a digit; strings know \x and doubled quotes, R'...'
+ * knows neither. `#` opens a comment as in MySQL, although Doris refuses it.
  */
 #ifndef PARSER_LEX_H
 #define PARSER_LEX_H
@@ -79,6 +79,8 @@ bool tok_is_one_of(const struct tok *t, const char *const *words);
 bool tok_is_name(const struct tok *t);
 /* A letter of an identifier: A-Z a-z 0-9 _ $ and every byte from 0x80 on. */
 bool lex_is_letter(char c);
+/* What Doris skips between tokens: no more than blank, tab and line end. */
+bool lex_is_blank(char c);
 
 /*
  * What the token means: quotes removed, doubled quotes and backslash escapes resolved as Doris

@@ -55,24 +55,34 @@ void params_quote(struct span value, struct buf *out)
     buf_append_char(out, '\'');
 }
 
+static bool is_task_id(const struct tok *t)
+{
+    return tok_is_word(t, "taskId") ||
+           (t->kind == TOK_QUOTED && span_ieq_text(t->text, "`taskId`"));
+}
+
 /* A number where only a number may stand; else the one word that jobs("type" = ?) takes. */
-static struct span sample_behind(const struct tok *before)
+static struct span sample_behind(const struct tok *before, const struct tok *before2)
 {
     static const char *const NUMBERS[] = {"TASK", "LIMIT", "OFFSET", NULL};
-    return tok_is_one_of(before, NUMBERS) ? SPAN_LIT("1") : SPAN_LIT("'insert'");
+    bool is_equal = tok_is_op(before, "=") || tok_is_op(before, "==");
+    bool is_number = tok_is_one_of(before, NUMBERS) || (is_equal && is_task_id(before2));
+    return is_number ? SPAN_LIT("1") : SPAN_LIT("'insert'");
 }
 
 void params_sample(struct span text, struct buf *out)
 {
     struct lex lex = lex_of(text);
     struct tok before = {.kind = TOK_END};
+    struct tok before2 = {.kind = TOK_END};
     size_t from = 0;
     struct tok t = lex_next(&lex);
     while (t.kind != TOK_END && t.kind != TOK_ERROR) {
         if (tok_is_op(&t, "?")) {
-            params_put(text, from, t.at, sample_behind(&before), out);
+            params_put(text, from, t.at, sample_behind(&before, &before2), out);
             from = t.at + 1;
         }
+        before2 = before;
         before = t;
         t = lex_next(&lex);
     }

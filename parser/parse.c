@@ -58,24 +58,32 @@ bool parse_take_op(struct parse *p, const char *op)
 
 /* Errors. */
 
-struct place {
-    size_t line; /* from 1 */
-    size_t pos;  /* characters of the line before it: from 0, as Doris counts */
-};
-
-static struct place place_of(const struct parse *p, const struct tok *t)
+static struct parse_place place_of(const struct parse *p, size_t at)
 {
-    struct place place = {.line = 1};
-    size_t n = (size_t)(p->lex.text.p - p->whole.p) + t->at;
-    for (size_t i = 0; i < n; i++) {
+    struct parse_place place = {.line = 1};
+    size_t n = (size_t)(p->lex.text.p - p->whole.p) + at;
+    size_t i = 0;
+    if (p->n_made > 0 && n >= p->n_made) {
+        place = p->made;
+        i = p->n_made;
+    }
+    for (; i < n; i++) {
         unsigned char c = (unsigned char)p->whole.p[i];
         if (c == '\n') {
-            place = (struct place){.line = place.line + 1};
+            place = (struct parse_place){.line = place.line + 1};
         } else if ((c & 0xc0) != 0x80) {
             place.pos++; /* not the tail of a UTF-8 character */
         }
     }
     return place;
+}
+
+struct parse parse_made(const struct parse *p, struct span text, size_t head)
+{
+    struct parse made = parse_of(text, text, p->err);
+    made.n_made = head;
+    made.made = place_of(p, p->tok.at);
+    return made;
 }
 
 /* The number of bytes of the UTF-8 character that starts s, or 0 when it is none. */
@@ -116,7 +124,7 @@ struct parse_shown parse_show(const struct tok *t)
 bool parse_fail(struct parse *p, const struct tok *at, const char *advice, const char *format, ...)
 {
     char message[ERR_MSG_SIZE / 2];
-    struct place place = place_of(p, at);
+    struct parse_place place = place_of(p, at->at);
     va_list args;
     va_start(args, format);
     (void)vsnprintf(message, sizeof(message), format, args); /* a cut message is still a message */

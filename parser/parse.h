@@ -11,15 +11,25 @@
 #include "parser/lex.h"
 #include "parser/stmt.h"
 
+struct parse_place {
+    size_t line; /* from 1 */
+    size_t pos;  /* characters of the line before it: from 0, as Doris counts */
+};
+
 struct parse {
     struct lex lex;    /* over one statement; behind tok */
     struct tok tok;    /* the token in hand */
     size_t last_end;   /* where the token before it ended */
     struct span whole; /* the text the user sent: lines and positions count from its start */
     struct err *err;   /* borrowed */
+    /* Of a text that parse_made() reads: so many bytes are ours, and the user's begin there. */
+    size_t n_made;
+    struct parse_place made;
 };
 
 struct parse parse_of(struct span whole, struct span statement, struct err *err);
+/* Reads `text`, of which everything from `head` on was copied from where p stands: errors say so. */
+struct parse parse_made(const struct parse *p, struct span text, size_t head);
 
 void parse_next(struct parse *p);
 bool parse_is_word(const struct parse *p, const char *word);

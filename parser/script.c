@@ -59,7 +59,7 @@ static size_t begin_of(const struct script *s)
         at = tok_end(&t);
         t = lex_next(&lex);
     }
-    while (at < text.n && span_trim((struct span){text.p + at, 1}).n == 0) {
+    while (at < text.n && lex_is_blank(text.p[at])) {
         at++;
     }
     return at;

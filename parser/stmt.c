@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <strings.h>
 
 #include "base/xmalloc.h"
 #include "parser/parts.h"
@@ -16,7 +17,7 @@ void stmt_fini(struct stmt *s)
     case STMT_CANCEL_TASK:
     case STMT_EXPLAIN_JOB:
     case STMT_SHOW_CREATE_JOB: free(s->u.job.name); break;
-    case STMT_VIEW_QUERY: free(s->u.view.sql); break;
+    case STMT_VIEW_QUERY: view_fini(&s->u.view); break;
     }
     *s = (struct stmt){0};
 }
@@ -39,29 +40,63 @@ struct stmt_insert *stmt_insert(struct stmt *s)
     return NULL;
 }
 
-/* What the first two tokens of a statement promise. */
-enum head { HEAD_FOREIGN, HEAD_CREATE, HEAD_STATUS, HEAD_ALTER, HEAD_QUERY };
+/* What the first words of a statement promise. */
+enum head {
+    HEAD_FOREIGN,
+    HEAD_CREATE,
+    HEAD_ALTER,
+    HEAD_STATUS,
+    HEAD_CANCEL,
+    HEAD_EXPLAIN,
+    HEAD_SHOW_CREATE,
+    HEAD_SHOW_JOBS,
+    HEAD_QUERY,
+};
+
+enum { MAX_HEAD_WORDS = 3 };
 
 static const struct {
-    const char *word;
+    const char *words[MAX_HEAD_WORDS + 1];
     enum head head;
-    bool wants_job; /* only before JOB */
 } HEADS[] = {
-    {"CREATE", HEAD_CREATE, true}, {"ALTER", HEAD_ALTER, true}, {"PAUSE", HEAD_STATUS, true},
-    {"RESUME", HEAD_STATUS, true}, {"DROP", HEAD_STATUS, true}, {"SELECT", HEAD_QUERY, false},
-    {"WITH", HEAD_QUERY, false},
+    {{"SELECT"}, HEAD_QUERY},
+    {{"WITH"}, HEAD_QUERY},
+    {{"CREATE", "JOB"}, HEAD_CREATE},
+    {{"ALTER", "JOB"}, HEAD_ALTER},
+    {{"PAUSE", "JOB"}, HEAD_STATUS},
+    {{"RESUME", "JOB"}, HEAD_STATUS},
+    {{"DROP", "JOB"}, HEAD_STATUS},
+    {{"CANCEL", "TASK"}, HEAD_CANCEL},
+    {{"EXPLAIN", "CREATE", "JOB"}, HEAD_EXPLAIN},
+    {{"EXPLAIN", "JOB"}, HEAD_EXPLAIN},
+    {{"DESCRIBE", "CREATE", "JOB"}, HEAD_EXPLAIN},
+    {{"DESCRIBE", "JOB"}, HEAD_EXPLAIN},
+    {{"DESC", "CREATE", "JOB"}, HEAD_EXPLAIN},
+    {{"DESC", "JOB"}, HEAD_EXPLAIN},
+    {{"SHOW", "CREATE", "JOB"}, HEAD_SHOW_CREATE},
+    {{"SHOW", "JOBS"}, HEAD_SHOW_JOBS},
 };
+
+static bool follow_words(const struct lex *behind, const char *const *words)
+{
+    struct lex lex = *behind;
+    for (; *words != NULL; words++) {
+        struct tok t = lex_next(&lex);
+        if (!tok_is_word(&t, *words)) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static enum head head_of(const struct tok *first, const struct lex *behind)
 {
     if (tok_is_op(first, "(")) {
         return HEAD_QUERY;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(HEADS); i++) {
-        if (tok_is_word(first, HEADS[i].word)) {
-            struct tok second = lex_peek(behind);
-            bool is_it = !HEADS[i].wants_job || tok_is_word(&second, "JOB");
-            return is_it ? HEADS[i].head : HEAD_FOREIGN;
+    for (size_t i = 0; first->kind == TOK_WORD && i < ARRAY_SIZE(HEADS); i++) {
+        if (tok_is_word(first, HEADS[i].words[0]) && follow_words(behind, HEADS[i].words + 1)) {
+            return HEADS[i].head;
         }
     }
     return HEAD_FOREIGN;
@@ -75,16 +110,11 @@ static enum head head_of(const struct tok *first, const struct lex *behind)
  */
 
 /* Of HEADS, of comments and of a parenthesis. */
-static const char FIRST_BYTES[] = "cCaApPrRdDsSwW(-/#";
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
+static const char FIRST_BYTES[] = "cCaApPrRdDeEsSwW(-/#";
 
 static struct span skip_blanks(struct span s)
 {
-    while (s.n > 0 && is_blank(s.p[0])) {
+    while (s.n > 0 && lex_is_blank(s.p[0])) {
         s = (struct span){s.p + 1, s.n - 1};
     }
     return s;
@@ -96,6 +126,27 @@ static bool is_comment_start(struct span s)
 }
 
 enum follow { FOLLOW_FOREIGN, FOLLOW_QUERY, FOLLOW_JOB };
+
+static bool begins_with_word(struct span s, const char *word, size_t n)
+{
+    return s.n >= n && strncasecmp(s.p, word, n) == 0 && (s.n == n || !lex_is_letter(s.p[n]));
+}
+
+/* A comment between the words is a "perhaps". */
+static bool may_begin_with(struct span s, const char *const *words)
+{
+    for (size_t i = 0; words[i] != NULL; i++) {
+        if (i > 0 && is_comment_start(s)) {
+            return true;
+        }
+        size_t n = strlen(words[i]);
+        if (!begins_with_word(s, words[i], n)) {
+            return false;
+        }
+        s = skip_blanks((struct span){s.p + n, s.n - n});
+    }
+    return true;
+}
 
 /* What may begin here, behind a ';'. */
 static enum follow follow_of(struct span s)
@@ -111,16 +162,10 @@ static enum follow follow_of(struct span s)
         return FOLLOW_QUERY;
     }
     for (size_t i = 0; i < ARRAY_SIZE(HEADS); i++) {
-        size_t n = strlen(HEADS[i].word);
-        if (!span_istarts_with(s, HEADS[i].word) || (s.n > n && lex_is_letter(s.p[n]))) {
-            continue;
+        /* Most differ in their first letter, which saves the calls. */
+        if ((s.p[0] | 0x20) == (HEADS[i].words[0][0] | 0x20) && may_begin_with(s, HEADS[i].words)) {
+            return HEADS[i].head == HEAD_QUERY ? FOLLOW_QUERY : FOLLOW_JOB;
         }
-        if (!HEADS[i].wants_job) {
-            return FOLLOW_QUERY;
-        }
-        struct span rest = skip_blanks((struct span){s.p + n, s.n - n});
-        return span_istarts_with(rest, "JOB") || is_comment_start(rest) ? FOLLOW_JOB
-                                                                        : FOLLOW_FOREIGN;
     }
     return FOLLOW_FOREIGN;
 }
@@ -160,11 +205,12 @@ static enum stmt_verdict parse_one(struct span whole, struct span statement, str
         verdict = create_parse(&p, &ret->u.create);
         ret->kind = STMT_CREATE_JOB;
         break;
+    case HEAD_ALTER: verdict = alter_parse(&p, ret); break;
     case HEAD_STATUS: verdict = job_parse_status(&p, ret); break;
-    case HEAD_ALTER:
-        verdict = job_parse_alter(&p, &ret->u.job);
-        ret->kind = STMT_RESOLVE_TASK;
-        break;
+    case HEAD_CANCEL: verdict = job_parse_cancel(&p, ret); break;
+    case HEAD_EXPLAIN: verdict = show_parse_explain(&p, ret); break;
+    case HEAD_SHOW_CREATE: verdict = show_parse_create(&p, ret); break;
+    case HEAD_SHOW_JOBS: verdict = show_parse_jobs(&p, ret); break;
     case HEAD_QUERY:
         verdict = view_is_candidate(statement) ? view_parse(&p, &ret->u.view) : STMT_FOREIGN;
         ret->kind = STMT_VIEW_QUERY;

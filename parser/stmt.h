@@ -50,6 +50,11 @@ struct stmt_insert {
     /* [label_at, label_end): where WITH LABEL belongs; not empty when the user wrote one. */
     size_t label_at;
     size_t label_end;
+    /* Without text[insert_at .. query_at) the query alone is left: WITH … AS (…) may come first. */
+    size_t insert_at;
+    size_t query_at;
+    char **columns; /* owned; the list behind the table, unquoted; none when it was not written */
+    size_t n_columns;
     char *tvf; /* lower case, e.g. "s3" */
     struct stmt_props tvf_props;
 };
@@ -77,15 +82,28 @@ struct stmt_job_ref {
     bool is_committed; /* STMT_RESOLVE_TASK: AS COMMITTED */
 };
 
+/* Where a query calls jobs(...), job(...) or tasks(...). */
+struct stmt_view_place {
+    size_t at; /* text[at .. end) is the call, up to its ')' */
+    size_t end;
+    bool is_tasks;
+    const char *alias; /* a constant: the query gives none, its columns are jobs.Id, say; or NULL */
+};
+
 /*
- * A query over jobs and tasks, rewritten for SQLite: each table function became the table "jobs" or
+ * A query over jobs and tasks. `text` is the statement as it was written, with the places where
+ * rows can be put for the FE to run it. `sql` is the same, rewritten for SQLite: each table function became the table "jobs" or
  * "tasks", MySQL string literals became SQLite's, and a bare word right of a comparison (where
  * ExecuteType = streaming) became "word", which SQLite takes for a column if there is one and for a
- * text otherwise. Comments are gone, <=> is IS, && is AND, || is OR, `?` stays. No other table is
- * named in it, and no recursive query: a WITH query cannot name itself.
+ * text otherwise. Comments are gone, <=> is IS, && is AND, || is OR, `?` stays. No
+ * other table is named in it, and no recursive query: a WITH query cannot name itself. Where it does,
+ * or has what SQLite would misread, `sql` is NULL: the FE has to run it.
  */
 struct stmt_view {
     char *sql;
+    char *text;
+    struct stmt_view_place *places; /* owned; in their order, at least one */
+    size_t n_places;
     bool uses_jobs;
     bool uses_tasks;
 };
@@ -122,15 +140,5 @@ struct stmt_insert *stmt_insert(struct stmt *s);
 /* Parses the INSERT of a job alone, as the store hands it back. */
 bool stmt_parse_insert(struct span text, struct stmt_insert *ret, struct err *err);
 void stmt_insert_fini(struct stmt_insert *insert);
-
-/*
- * The text with the values of secret properties (s3.secret_key, access_key, session_token,
- * password, … in any spelling Doris knows) replaced by *XXX between the quotes the user wrote. For
- * logs, jobs() and errors; works on any text, also JSON, a URL, or what does not parse, and rather
- * masks too much. The caller owns the result.
- */
-char *stmt_mask_secrets(struct span text);
-/* Is this property's value a secret? Any letter case, with any prefix: secret_key, s3.secret_key. */
-bool stmt_key_is_secret(struct span key);
 
 #endif

@@ -120,8 +120,9 @@ struct view {
     bool is_between_and; /* prev is the AND of a BETWEEN */
     bool is_wrap;        /* prev is a parenthesis that was wrapped */
     bool is_claimed;     /* jobs() or tasks() of type insert, or of arguments nobody knows */
-    struct tok other;    /* the first table that is none of ours; TOK_END when there is none */
-    struct tok strange;  /* the first token SQLite would misread; TOK_END when there is none */
+    bool is_for_fe;      /* another table is named, or SQLite would misread something */
+    struct stmt_view_place *places; /* owned */
+    size_t n_places;
     bool uses_jobs;
     bool uses_tasks;
 };
@@ -275,9 +276,7 @@ static void put_op(struct view *v, const struct tok *t)
     memcpy(padded + 1, t->text.p, t->text.n);
     padded[t->text.n + 1] = ' ';
     bool is_known = memchr(t->text.p, '\0', t->text.n) == NULL && strstr(KNOWN, padded) != NULL;
-    if (!is_known && v->strange.kind == TOK_END) {
-        v->strange = *t;
-    }
+    v->is_for_fe = v->is_for_fe || !is_known;
     put(v, t, t->text);
 }
 
@@ -364,11 +363,28 @@ static bool check_args(struct view *v, const struct query_table *table,
                                       is_tasks ? "task" : "job");
 }
 
+static void add_place(struct view *v, struct stmt_view_place place)
+{
+    v->places = xrealloc_array(v->places, v->n_places + 1, sizeof(*v->places));
+    v->places[v->n_places++] = place;
+}
+
 static void put_view(struct view *v, const struct query_table *table, bool is_job, bool is_tasks)
 {
-    const struct tok *t = &v->p->tok; /* behind the parenthesis */
-    bool has_alias = tok_is_word(t, "AS") || (tok_is_name(t) && !parse_is_reserved(t));
+    static const char *const CLAUSES[] = {"QUALIFY", "WINDOW", NULL}; /* which are not reserved */
+    const struct tok *t = &v->p->tok;                                 /* behind the parenthesis */
+    bool has_alias = tok_is_word(t, "AS") ||
+                     (tok_is_name(t) && !parse_is_reserved(t) && !tok_is_one_of(t, CLAUSES));
     assert(!(is_job && is_tasks) && v->p->last_end > table->first.at);
+    add_place(v, (struct stmt_view_place){
+                     .at = table->first.at,
+                     .end = v->p->last_end,
+                     .is_tasks = is_tasks,
+                     .alias = has_alias  ? NULL
+                              : is_tasks ? "tasks"
+                              : is_job   ? "job"
+                                         : "jobs",
+                 });
     put(v, &table->first, is_tasks ? SPAN_LIT("tasks") : SPAN_LIT("jobs"));
     if (is_job && !has_alias) {
         buf_append_text(&v->out, " AS job");
@@ -391,8 +407,8 @@ static bool take_view(struct view *v, const struct query_table *table, struct sp
     v->is_claimed = v->is_claimed || !is_ok || is_ours;
     if (is_ok && is_ours) {
         put_view(v, table, span_ieq_text(name, "job"), span_ieq_text(name, "tasks"));
-    } else if (is_ok && v->other.kind == TOK_END) {
-        v->other = table->first;
+    } else {
+        v->is_for_fe = true;
     }
     parse_props_fini(&props);
     return is_ok;
@@ -409,9 +425,7 @@ static bool take_table(struct view *v)
         }
     } else {
         bool is_cte = table.n_parts == 1 && !table.is_function && query_is_cte(&v->q, &table.name);
-        if (!is_cte && v->other.kind == TOK_END) {
-            v->other = table.first;
-        }
+        v->is_for_fe = v->is_for_fe || !is_cte;
         put(v, &table.first, table.first.text);
     }
     v->prev2 = v->prev;
@@ -436,9 +450,7 @@ static bool take_token(struct view *v)
     if (step != QUERY_PLAIN) {
         return query_fail(p, step);
     }
-    if (parse_is_word(p, "INTO") && v->strange.kind == TOK_END) {
-        v->strange = p->tok;
-    }
+    v->is_for_fe = v->is_for_fe || parse_is_word(p, "INTO");
     put_token(v);
     advance(v);
     return true;
@@ -454,23 +466,8 @@ static bool is_change(const struct view *v)
 
 static bool check_whole(struct view *v)
 {
-    struct parse *p = v->p;
     enum query_step step = query_end(&v->q);
-    if (step != QUERY_PLAIN) {
-        return query_fail(p, step);
-    }
-    if (v->other.kind != TOK_END) {
-        return parse_fail(p, &v->other, "Ask for them in queries of their own.",
-                          "joining jobs()/tasks() with tables is not supported yet, and the query "
-                          "also names %s",
-                          parse_show(&v->other).text);
-    }
-    if (v->strange.kind != TOK_END) {
-        return parse_fail(p, &v->strange, "Leave it out.",
-                          "'%s' is not supported in a query over jobs() or tasks()",
-                          parse_show(&v->strange).text);
-    }
-    return true;
+    return step == QUERY_PLAIN || query_fail(v->p, step);
 }
 
 static enum stmt_verdict rewrite(struct view *v)
@@ -498,12 +495,24 @@ enum stmt_verdict view_parse(struct parse *p, struct stmt_view *ret)
     enum stmt_verdict verdict = rewrite(&v);
     if (verdict == STMT_OURS) {
         assert(buf_ok(&v.out));
+        assert(v.n_places > 0);
         *ret = (struct stmt_view){
-            .sql = buf_take_text(&v.out),
+            .sql = v.is_for_fe ? NULL : buf_take_text(&v.out),
+            .text = span_dup(p->lex.text),
+            .places = take_ptr(v.places),
+            .n_places = v.n_places,
             .uses_jobs = v.uses_jobs,
             .uses_tasks = v.uses_tasks,
         };
     }
+    free(v.places);
     buf_fini(&v.out);
     return verdict;
+}
+
+void view_fini(struct stmt_view *view)
+{
+    free(view->sql);
+    free(view->text);
+    free(view->places);
 }

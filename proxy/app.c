@@ -129,7 +129,7 @@ static bool open_store(struct app *a, struct err *err)
     for (size_t i = 0; stores[i] != NULL; i++) {
         if (span_eq_text(scheme, stores[i]->scheme)) {
             a->store_ops = stores[i];
-            a->store = stores[i]->open(colon + 1, err);
+            a->store = stores[i]->open(colon + 1, a->config->key_file, err);
             return a->store != NULL || err_prefix(err, "store.url: ");
         }
     }

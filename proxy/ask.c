@@ -46,6 +46,7 @@ void ask_destroy(struct ask *a)
     buf_fini(&a->text);
     free(a->offsets);
     free(a->answer.columns);
+    free(a->answer.types);
     free(a->answer.cells);
     free(a);
 }
@@ -105,6 +106,21 @@ static void add_text(struct ask *a, struct span s)
     }
 }
 
+static enum result_type type_of(uint8_t wire)
+{
+    switch (wire) {
+    case 0x01: /* TINY, SHORT, LONG, LONGLONG, INT24, YEAR */
+    case 0x02:
+    case 0x03:
+    case 0x08:
+    case 0x09:
+    case 0x0d: return RESULT_INT;
+    case 0x04: /* FLOAT, DOUBLE */
+    case 0x05: return RESULT_DOUBLE;
+    default: return RESULT_TEXT;
+    }
+}
+
 /* catalog, schema, table, original table, name, ...: length-encoded texts */
 static void on_column(struct ask *a, struct span payload)
 {
@@ -117,7 +133,14 @@ static void on_column(struct ask *a, struct span payload)
         set_malformed(a, "column definition");
         return;
     }
+    (void)packet_get_text(&r); /* the original name */
+    (void)packet_get_lenenc(&r);
+    (void)packet_get_bytes(&r, 2 + 4);                  /* character set, length */
+    enum result_type type = type_of(packet_get_u8(&r)); /* of less, 0: a text */
     add_text(a, name);
+    if (!a->is_later_result && a->n_names < a->n_columns) {
+        a->answer.types[a->n_names] = type;
+    }
     a->n_names += !a->is_later_result;
 }
 
@@ -151,6 +174,8 @@ static void on_first(struct ask *a, struct span payload)
     }
     if (!a->is_later_result) {
         a->n_columns = (size_t)n;
+        free(a->answer.types);
+        a->answer.types = xcalloc(a->n_columns + 1, sizeof(*a->answer.types));
     }
 }
 

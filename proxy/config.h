@@ -52,8 +52,8 @@ struct config {
     enum config_switch clear_passwords;  /* proxy.allow_clear_passwords, off */
     char *announced_from;                /* proxy.proxy_protocol_from, "" = nowhere */
     enum config_announce announce;       /* proxy.backend_proxy_protocol, off */
-    enum config_streaming on_streaming;  /* proxy.on_streaming, sluice: who takes such CREATE JOBs */
-    int64_t grants_cache_ms;             /* proxy.grants_cache, ms, 2000, 0 = asks each time */
+    enum config_streaming on_streaming; /* proxy.on_streaming, sluice: who takes such CREATE JOBs */
+    int64_t grants_cache_ms;            /* proxy.grants_cache, ms, 2000, 0 = asks each time */
     /* [doris] */
     struct host_port http; /* doris.http, FE HTTP; host NULL = not configured */
     char *user;            /* doris.user, root */

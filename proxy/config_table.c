@@ -150,11 +150,10 @@ const struct config_key config_table_keys[] = {
      "sqlite:/var/lib/sluice/sluice.db", CONFIG_URL, .offset = AT(config.store_url), .min = 1,
      .max = 4096, .choices = store_schemes},
     {"store", "key_file",
-     "File with the key that encrypts the secrets of jobs in the store (AES-256-GCM). It is "
-     "created "
-     "with mode 0600 when neither it nor the store is there; keep a copy, without it the jobs "
-     "cannot "
-     "run. Empty: the file of store.url with .key behind its name.",
+     "File with the key that encrypts the jobs' statements, properties and errors in the store "
+     "(AES-256-GCM). It is made with mode 0600 when nothing is encrypted yet, and must be private; "
+     "keep a copy, without it the jobs are lost. For a new key put it on a line above the old one "
+     "and restart. Empty: the file of store.url with .key behind its name.",
      "", CONFIG_TEXT, .offset = AT(config.key_file), .min = 0, .max = 4095},
 
     {"http", "listen",

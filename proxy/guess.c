@@ -8,7 +8,8 @@
 enum { KILL_MAX_SIZE = 1024 }; /* with comments in front */
 
 static const char *const first_words[] = {
-    "alter", "cancel", "create", "drop", "explain", "pause", "resume", "select", "show", "with",
+    "alter",   "cancel", "create", "desc",   "describe", "drop",
+    "explain", "pause",  "resume", "select", "show",     "with",
 };
 
 static bool is_letter(char c)

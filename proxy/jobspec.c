@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/secret.h"
 #include "base/span.h"
 #include "base/xmalloc.h"
 #include "parser/stmt.h"
@@ -20,14 +21,16 @@ static const struct int_property {
     const char *key;
     int64_t min;
     int64_t max;
-    const char *message; /* takes the value as text */
+    const char *message;     /* takes the value as text */
+    const char *old_message; /* what 4.0 says, and Doris's regression tests look for */
 } int_properties[] = {
     {"max_interval", 1, INT64_C(1000000000),
-     DETAIL "max_interval must be at least 1 second, but was "},
+     DETAIL "max_interval must be at least 1 second, but was ", "max_interval should > 1"},
     {"s3.max_batch_files", 1, INT64_C(1000000000),
-     DETAIL "s3.max_batch_files must be at least 1, but was "},
+     DETAIL "s3.max_batch_files must be at least 1, but was ", "s3.max_batch_files should >=1"},
     {"s3.max_batch_bytes", INT64_C(104857600), INT64_C(10737418240),
-     DETAIL "s3.max_batch_bytes must be between 100 MB and 10 GB, but was "},
+     DETAIL "s3.max_batch_bytes must be between 100 MB and 10 GB, but was ",
+     "s3.max_batch_bytes should between 100MB and 10GB"},
 };
 
 /* The properties are kept as JSON, which has no place for anything else. */
@@ -47,9 +50,9 @@ static bool check_property(const char *key, const char *value, struct err *err)
         if (strcasecmp(key, p->key) == 0) {
             return span_to_int64(span_of(value), p->min, p->max, &n) ||
                    err_say(err,
-                           "%s%s. Give a plain number without a unit, at least %" PRId64
+                           "%s%s (%s). Give a plain number without a unit, at least %" PRId64
                            " and at most %" PRId64,
-                           p->message, value, p->min, p->max);
+                           p->message, value, p->old_message, p->min, p->max);
         }
     }
     if (strcasecmp(key, "offset") == 0) {
@@ -61,6 +64,11 @@ static bool check_property(const char *key, const char *value, struct err *err)
                        DETAIL "Invalid session variable, []: property \"%s\" names none. Write "
                               "'session.' and a variable of Doris, as in session.insert_timeout",
                        key);
+    }
+    if (strcasecmp(key, "compute_group") == 0) {
+        return err_say(err, DETAIL "compute_group is only supported in cloud mode, which Sluice "
+                                   "does not know: leave it out, the tasks of all jobs run in the "
+                                   "compute group of doris.user");
     }
     return err_say(err,
                    DETAIL "Invalid properties: [%s]. Supported keys are [max_interval, "
@@ -109,6 +117,15 @@ static struct spec_prop *copy_props(const struct stmt_props *from)
     return props;
 }
 
+static char **copy_columns(const struct stmt_insert *insert)
+{
+    char **columns = xcalloc(insert->n_columns, sizeof(*columns));
+    for (size_t i = 0; i < insert->n_columns; i++) {
+        columns[i] = xstrdup(insert->columns[i]);
+    }
+    return columns;
+}
+
 static int64_t interval_of(const struct job_spec *spec, int64_t default_interval_s)
 {
     const char *text = spec_prop_get(spec->props, spec->n_props, "max_interval");
@@ -150,6 +167,10 @@ static struct job_spec *make_spec(const struct stmt_insert *insert, const char *
         .target_table = xstrdup(insert->table),
         .label_at = insert->label_at,
         .label_end = insert->label_end,
+        .insert_at = insert->insert_at,
+        .query_at = insert->query_at,
+        .columns = copy_columns(insert),
+        .n_columns = insert->n_columns,
         .tvf = xstrdup(insert->tvf),
         .tvf_props = copy_props(&insert->tvf_props),
         .n_tvf_props = insert->tvf_props.n,
@@ -250,5 +271,209 @@ bool jobspec_from_record(const struct job_record *job, int64_t default_interval_
     }
     free_props(&props);
     stmt_insert_fini(&insert);
+    return is_ok;
+}
+
+/* --- ALTER JOB ---------------------------------------------------------------------------------- */
+
+static bool check_paused(const struct job_record *base, struct err *err)
+{
+    switch (base->state) {
+    case JOB_PAUSED: return true;
+    case JOB_PENDING:
+    case JOB_RUNNING:
+        return err_say(err,
+                       DETAIL "Only PAUSED job can be altered: job %s is %s. PAUSE JOB WHERE "
+                              "jobName = '%s' first",
+                       base->name, job_state_name(base->state), base->name);
+    case JOB_STOPPED:
+    case JOB_FINISHED: break;
+    }
+    return err_say(err,
+                   DETAIL "Only PAUSED job can be altered: job %s is %s and will not run again. "
+                          "DROP it and CREATE another",
+                   base->name, job_state_name(base->state));
+}
+
+/* By what the names mean: db is the job's when it is not written, catalog internal is the default. */
+static bool check_target(const struct stmt_insert *insert, const struct job_record *base,
+                         struct err *err)
+{
+    bool is_internal = insert->catalog == NULL || strcmp(insert->catalog, "internal") == 0;
+    const char *db = insert->db != NULL ? insert->db : base->current_db;
+    if (db == NULL) {
+        return err_set(err, ERR_NO_DB, "3D000",
+                       "No database selected: job %s has none. Write the target as %s.%s",
+                       base->name, base->target_db, insert->table);
+    }
+    if (is_internal && strcmp(db, base->target_db) == 0 &&
+        strcmp(insert->table, base->target_table) == 0) {
+        return true;
+    }
+    return err_say(err,
+                   DETAIL "The target table cannot be modified in ALTER JOB: job %s loads into "
+                          "%s.%s, the statement names %s%s%s.%s. CREATE another job for that table",
+                   base->name, base->target_db, base->target_table,
+                   is_internal ? "" : insert->catalog, is_internal ? "" : ".", db, insert->table);
+}
+
+static struct stmt_prop *find_prop(const struct stmt_props *props, const char *key)
+{
+    for (size_t i = 0; i < props->n; i++) {
+        if (strcasecmp(props->items[i].key, key) == 0) {
+            return &props->items[i];
+        }
+    }
+    return NULL;
+}
+
+static bool check_source(const struct stmt_insert *insert, const struct stmt_insert *old,
+                         const struct job_record *base, struct err *err)
+{
+    const struct stmt_prop *uri = find_prop(&insert->tvf_props, "uri");
+    const struct stmt_prop *old_uri = find_prop(&old->tvf_props, "uri");
+    if (strcmp(insert->tvf, old->tvf) != 0) {
+        return err_say(err,
+                       DETAIL "The tvf type cannot be modified in ALTER JOB: original=%s, new=%s. "
+                              "CREATE another job to load from there",
+                       old->tvf, insert->tvf);
+    }
+    if (old_uri == NULL || (uri != NULL && strcmp(uri->value, old_uri->value) == 0)) {
+        return true; /* a job without one is wrong in another way, which the source tells */
+    }
+    return err_say(err,
+                   DETAIL "The uri property cannot be modified in ALTER JOB: job %s reads \"%s\", "
+                          "the statement has %s%s%s. CREATE another job to read from there",
+                   base->name, old_uri->value, uri != NULL ? "\"" : "",
+                   uri != NULL ? uri->value : "none", uri != NULL ? "\"" : "");
+}
+
+static bool is_same_part(struct span a, size_t a_at, size_t a_end, struct span b, size_t b_at,
+                         size_t b_end)
+{
+    return a_end - a_at == b_end - b_at && memcmp(a.p + a_at, b.p + b_at, a_end - a_at) == 0;
+}
+
+/* The same bytes, but for the values of secret properties of the table function. */
+static bool is_same_load(const struct stmt_insert *a, const struct stmt_insert *b)
+{
+    size_t a_at = 0;
+    size_t b_at = 0;
+    if (a->tvf_props.n != b->tvf_props.n) {
+        return false;
+    }
+    for (size_t i = 0; i < a->tvf_props.n; i++) {
+        const struct stmt_prop *p = &a->tvf_props.items[i];
+        const struct stmt_prop *q = &b->tvf_props.items[i];
+        bool is_secret = secret_is_key(span_of(p->key));
+        if (!is_same_part(a->text, a_at, is_secret ? p->value_at : p->value_end, b->text, b_at,
+                          is_secret ? q->value_at : q->value_end)) {
+            return false;
+        }
+        a_at = p->value_end;
+        b_at = q->value_end;
+    }
+    return is_same_part(a->text, a_at, a->text.n, b->text, b_at, b->text.n);
+}
+
+static bool is_session_key(const char *key)
+{
+    return strncasecmp(key, "session.", 8) == 0;
+}
+
+/* Every key of `from` gets its value in `into`, new ones come last. */
+static void merge_props(struct stmt_props *into, const struct stmt_props *from)
+{
+    into->items = xrealloc_array(into->items, into->n + from->n + 1, sizeof(*into->items));
+    for (size_t i = 0; i < from->n; i++) {
+        const struct stmt_prop *given = &from->items[i];
+        struct stmt_prop *p = find_prop(into, given->key);
+        if (p == NULL) {
+            p = &into->items[into->n++];
+        } else {
+            free(p->key);
+            free(p->value);
+        }
+        *p = (struct stmt_prop){.key = xstrdup(given->key), .value = xstrdup(given->value)};
+    }
+}
+
+/* What the statement changes; false when that is nothing. */
+static bool find_changes(const struct stmt_alter *alter, const struct stmt_props *old_props,
+                         const struct stmt_insert *old_insert, struct jobspec_alter *ret)
+{
+    bool is_changed = false;
+    for (size_t i = 0; i < alter->props.n; i++) {
+        const struct stmt_prop *given = &alter->props.items[i];
+        const struct stmt_prop *old = find_prop(old_props, given->key);
+        if (strcasecmp(given->key, "offset") == 0) {
+            /* The same text as before moves a job back that has gone on since. */
+            ret->moves_offset = is_changed = true;
+        } else if (old == NULL || strcmp(old->value, given->value) != 0) {
+            ret->changes_load |= is_session_key(given->key);
+            is_changed = true;
+        }
+    }
+    if (alter->has_insert) {
+        bool is_same = old_insert->tvf != NULL && span_eq(alter->insert.text, old_insert->text);
+        is_changed |= !is_same;
+        ret->changes_load |= old_insert->tvf == NULL || !is_same_load(&alter->insert, old_insert);
+    }
+    return is_changed;
+}
+
+static bool check_insert(const struct stmt_alter *alter, const struct stmt_insert *old,
+                         const struct job_record *base, struct err *err)
+{
+    return !alter->has_insert ||
+           (check_target(&alter->insert, base, err) &&
+            (old->tvf == NULL || check_source(&alter->insert, old, base, err)));
+}
+
+static bool make_altered(const struct stmt_alter *alter, const struct job_record *base,
+                         int64_t default_interval_s, const struct stmt_insert *old,
+                         struct jobspec_alter *ret, struct err *err)
+{
+    _cleanup_(free_props) struct stmt_props props = {0};
+    const struct stmt_insert *insert = alter->has_insert ? &alter->insert : old;
+    if (!check_props(&alter->props, err) || !check_insert(alter, old, base, err) ||
+        !props_from_json(base->properties != NULL ? base->properties : "", &props, err)) {
+        return false;
+    }
+    if (!find_changes(alter, &props, old, ret)) {
+        return err_say(err,
+                       DETAIL "No properties or sql changed in ALTER JOB: job %s is like that "
+                              "already. Give a property another value, or another INSERT",
+                       base->name);
+    }
+    merge_props(&props, &alter->props);
+    ret->spec = make_spec(insert, base->current_db, &props, default_interval_s);
+    job_record_copy(base, &ret->job);
+    free(ret->job.sql);
+    ret->job.sql = xstrdup(ret->spec->insert.sql);
+    free(ret->job.properties);
+    ret->job.properties = props_to_json(&props);
+    return true;
+}
+
+bool jobspec_from_alter(const struct stmt_alter *alter, const struct job_record *base,
+                        int64_t default_interval_s, struct jobspec_alter *ret, struct err *err)
+{
+    struct jobspec_alter made = {0};
+    struct stmt_insert old = {0};
+    struct err why = {0};
+    bool is_understood = stmt_parse_insert(span_of(base->sql), &old, &why);
+    bool is_ok = check_paused(base, err);
+    if (is_ok && !is_understood && !alter->has_insert) {
+        is_ok = err_say(err,
+                        DETAIL "The statement of job %s is not understood any more (%s). Give this "
+                               "ALTER JOB an INSERT that is",
+                        base->name, why.msg);
+    }
+    is_ok = is_ok && make_altered(alter, base, default_interval_s, &old, &made, err);
+    stmt_insert_fini(&old);
+    if (is_ok) {
+        *ret = made;
+    }
     return is_ok;
 }

@@ -13,6 +13,7 @@
 #include "scheduler/record.h"
 #include "scheduler/spec.h"
 
+struct stmt_alter;
 struct stmt_create;
 
 /*
@@ -22,6 +23,20 @@ struct stmt_create;
 bool jobspec_from_create(const struct stmt_create *create, const char *definer,
                          const char *current_db, int64_t default_interval_s,
                          struct job_spec **ret_spec, struct job_record *ret_job, struct err *err);
+struct jobspec_alter {
+    struct job_spec *spec;
+    struct job_record job; /* the job as it shall be, but for its offset */
+    bool moves_offset;     /* the statement has property "offset" */
+    bool changes_load;     /* a task loaded again would not load the same: see sched.h */
+};
+
+/*
+ * The rules of Doris's AlterJobCommand.java: only a PAUSED job, the same target, the same table
+ * function and uri, something changed; properties are merged. `base` is the job as found; one whose
+ * SQL is not understood any more needs an INSERT. On success the caller owns ret->spec and ret->job.
+ */
+bool jobspec_from_alter(const struct stmt_alter *alter, const struct job_record *base,
+                        int64_t default_interval_s, struct jobspec_alter *ret, struct err *err);
 /* A sched_make_spec_fn. */
 bool jobspec_from_record(const struct job_record *job, int64_t default_interval_s,
                          struct job_spec **ret_spec, struct err *err);

@@ -5,8 +5,10 @@
 
 #include "base/log.h"
 #include "base/xmalloc.h"
+#include "parser/lex.h"
 #include "parser/stmt.h"
 #include "parser/utf8.h"
+#include "proxy/config.h"
 #include "proxy/local_parts.h"
 #include "proxy/worker.h"
 
@@ -32,16 +34,25 @@ void local_finish(struct local *l)
     l->is_busy = false;
     l->i_step = 0;
     l->job_id = 0;
-    grants_fini(&l->grants);
+    local_keep_grants(l);
     free(take_ptr(l->database));
     job_record_fini(&l->job);
     snapshot_destroy(take_ptr(l->snapshot));
+    explain_fini(&l->explain);
+    l->is_checking = false;
+    for (int table = 0; table < VIEW_TABLES; table++) {
+        viewmerge_destroy(take_ptr(l->fe[table]));
+    }
+    free(take_ptr(l->time_zone));
+    l->is_prepare = false;
 }
 
 void local_destroy(struct local *local)
 {
     if (local != NULL) {
+        local_explain_forget(local);
         local_finish(local);
+        grants_fini(&local->grants);
         free(local);
     }
 }
@@ -57,11 +68,7 @@ enum step_result local_end_ok(struct local *l)
 enum step_result local_end_err(struct local *l, const struct err *err)
 {
     struct session *s = l->session;
-    struct err copy = *err;
-    _cleanup_free_ char *masked = stmt_mask_secrets(span_of(err->msg));
-    if (masked != NULL) {
-        (void)err_set(&copy, err->code, err->sqlstate, "%s", masked);
-    }
+    struct err copy = *err; /* it may be the local side's */
     local_finish(l);
     session_reply_err(s, &copy);
     return STEP_END;
@@ -83,22 +90,33 @@ struct sched_request *local_request(struct local *l, enum sched_op op)
 
 /* --- the steps of each kind --------------------------------------------------------------------- */
 
-enum { MAX_STEPS = 5 };
+enum { MAX_STEPS = 7 };
 
 static const step_fn steps[][MAX_STEPS] = {
-    [STMT_CREATE_JOB] = {local_ask_grants, local_ask_database, local_find_existing,
-                         local_skip_if_existing, local_send_create},
-    [STMT_ALTER_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_send_alter},
-    [STMT_PAUSE_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_send_change},
-    [STMT_RESUME_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_send_change},
-    [STMT_DROP_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_send_change},
-    [STMT_RESOLVE_TASK] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_send_change},
-    [STMT_CANCEL_TASK] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_send_change},
-    [STMT_EXPLAIN_CREATE] = {local_ask_grants, local_ask_database, local_explain_create},
-    [STMT_EXPLAIN_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_explain_job},
-    [STMT_SHOW_CREATE_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants,
+    [STMT_CREATE_JOB] = {local_ask_database, local_ask_grants, local_check_load,
+                         local_find_existing, local_skip_if_existing, local_ask_fe_name,
+                         local_send_create},
+    [STMT_ALTER_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
+                        local_send_alter},
+    [STMT_PAUSE_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
+                        local_send_change},
+    [STMT_RESUME_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
+                         local_send_change},
+    [STMT_DROP_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
+                       local_send_change},
+    [STMT_RESOLVE_TASK] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
+                           local_send_change},
+    [STMT_CANCEL_TASK] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
+                          local_send_change},
+    [STMT_EXPLAIN_CREATE] = {local_ask_database, local_ask_grants, local_explain_rights,
+                             local_explain_find, local_explain_name, local_ask_fe_name_explain,
+                             local_explain_create},
+    [STMT_EXPLAIN_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
+                          local_explain_job},
+    [STMT_SHOW_CREATE_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
                               local_show_create},
-    [STMT_VIEW_QUERY] = {local_ask_grants, local_take_snapshot, local_query_views},
+    [STMT_VIEW_QUERY] = {local_ask_grants, local_ask_own_jobs, local_ask_own_tasks,
+                         local_ask_time_zone, local_take_snapshot, local_query_views},
 };
 
 void local_go_on(struct local *l)
@@ -133,8 +151,9 @@ static void take_reply(struct local *l, struct sched_request *r)
     case SCHED_RESOLVE:
     case SCHED_ALTER:
     case SCHED_CANCEL: (void)local_end_ok(l); return;
-    case SCHED_EXPLAIN:
-    case SCHED_CHECK: local_explained(l, &r->explain); return;
+    case SCHED_EXPLAIN: local_explained(l, &r->explain); return;
+    case SCHED_CHECK: local_checked(l, &r->explain); return;
+    case SCHED_FORGET: return; /* has no reply */
     }
 }
 
@@ -178,6 +197,18 @@ static enum local_verdict fail_encoding(struct span whole, size_t at, struct err
                   "character set the client has chosen: send it in utf8mb4",
                   (unsigned char)whole.p[at], line, at - line_at, at + 1);
     return LOCAL_ERROR;
+}
+
+/* CREATE JOB that proxy.on_streaming leaves to the FE, also one that it alone understands. */
+static bool is_left_to_fe(struct session *s, struct span sql)
+{
+    struct lex lex = lex_of(sql);
+    if (worker_config(session_worker(s))->on_streaming != CONFIG_STREAMING_FE) {
+        return false;
+    }
+    struct tok create = lex_first(&lex);
+    struct tok job = lex_next(&lex);
+    return tok_is_word(&create, "CREATE") && tok_is_word(&job, "JOB");
 }
 
 /* STMT_OURS: *ret is filled, and the text is one that a job may keep. */
@@ -227,12 +258,15 @@ static struct local *get_local(struct session *s)
 static void prepare(struct local *l)
 {
     if (l->stmt.kind == STMT_VIEW_QUERY) {
-        (void)local_query_views(l); /* which waits */
+        l->is_prepare = true; /* its columns may be some that only the FE has */
+        local_go_on(l);
         return;
     }
     struct session *s = l->session;
+    size_t n = 0;
+    const char *const *names = local_explain_columns(l->stmt.kind, &n);
     local_finish(l);
-    session_reply_prepared(s, NULL, 0);
+    session_reply_prepared(s, names, n);
 }
 
 /* The packet is gone when the FE has answered our questions: point into the copy. */
@@ -248,6 +282,13 @@ enum local_verdict local_accept(struct session *s, const struct local_text *text
 {
     struct stmt stmt = {0};
     enum local_verdict verdict = read_statement(text, &stmt, err);
+    bool is_one = verdict == LOCAL_TAKEN || verdict == LOCAL_ERROR;
+    if (is_one && is_left_to_fe(s, text->sql)) {
+        if (verdict == LOCAL_TAKEN) {
+            stmt_fini(&stmt);
+        }
+        return LOCAL_FOREIGN;
+    }
     if (verdict != LOCAL_TAKEN) {
         return verdict;
     }

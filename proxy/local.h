@@ -41,7 +41,7 @@ enum local_verdict {
 enum local_use {
     LOCAL_WHOLE,   /* run it: a COM_QUERY's */
     LOCAL_PART,    /* run it: a statement of several, as parser/script.h cut them */
-    LOCAL_BOUND,   /* run it: a COM_STMT_EXECUTE's, with its parameters; never FOREIGN */
+    LOCAL_BOUND,   /* run it: a COM_STMT_EXECUTE's, with its parameters; FOREIGN after a reload */
     LOCAL_PREPARE, /* is it right, which columns has it? Ends with session_reply_prepared() */
 };
 
@@ -57,6 +57,7 @@ struct answer {
     struct err err;
     size_t n_columns; /* 0 for an OK packet */
     char **columns;   /* names */
+    enum result_type *types;
     size_t n_rows;
     char **cells; /* n_rows * n_columns texts, NULL for SQL NULL */
 };
@@ -82,13 +83,16 @@ struct worker *session_worker(struct session *s);
 uint64_t session_id(const struct session *s); /* unique over all workers and time */
 /* The user name of the handshake response, as the FE accepted it; without Doris's "#…" suffix. */
 const char *session_user(const struct session *s);
+/* Rises with every COM_CHANGE_USER and COM_RESET_CONNECTION: what was known of the user is void. */
+uint64_t session_resets(const struct session *s);
 /* Where the local side keeps its state; NULL at first. */
 struct local **session_local(struct session *s);
 
 /*
- * Sends COM_QUERY `sql` to the FE on this session's own connection and collects the answer. Only
- * between local_accept() == LOCAL_TAKEN and the reply. on_answer is called exactly once unless the
- * session dies first (then local_destroy is called instead).
+ * Sends COM_QUERY `sql` to the FE on this session's own connection and collects the answer. It must
+ * change nothing, and nothing may have been changed before: when the FE is lost meanwhile the client
+ * is told so. Only between local_accept() == LOCAL_TAKEN and the reply. on_answer is called exactly
+ * once unless the session dies first (then local_destroy is called instead).
  */
 void session_ask(struct session *s, const char *sql, answer_fn on_answer, void *arg);
 
@@ -99,6 +103,8 @@ void session_reply_err(struct session *s, const struct err *err);
 void session_reply_packets(struct session *s, struct buf *packets);
 /* To LOCAL_PREPARE: it is right; the names of its columns. */
 void session_reply_prepared(struct session *s, const char *const *names, size_t n);
+/* The FE answers it, with another text in its place. Not while the answer must be binary. */
+void session_reply_query(struct session *s, struct span sql);
 /* The statement is not ours after all (a job the FE has itself, say): relay it untouched. */
 void session_reply_forward(struct session *s);
 

@@ -50,62 +50,18 @@ enum step_result local_skip_if_existing(struct local *l)
 
 /* --- PAUSE, RESUME, DROP JOB, RESOLVE TASK ------------------------------------------------------ */
 
+/* What the statement says of the job it is about. */
+static struct stmt_job_ref job_of(const struct local *l)
+{
+    return l->stmt.kind == STMT_ALTER_JOB ? (struct stmt_job_ref){.name = l->stmt.u.alter.name}
+                                          : l->stmt.u.job;
+}
+
 enum step_result local_find_job(struct local *l)
 {
     struct sched_request *r = local_request(l, SCHED_FIND);
-    r->name = xstrdup(l->stmt.u.job.name);
+    r->name = xstrdup(job_of(l).name);
     sched_send(local_env_of(l)->sched, r);
-    return STEP_WAIT;
-}
-
-static enum step_result end_unknown_job(struct local *l)
-{
-    struct err err = {0};
-    const struct stmt_job_ref *ref = &l->stmt.u.job;
-    if (ref->if_exists) {
-        return local_end_ok(l);
-    }
-    (void)err_say(&err,
-                  "errCode = 2, detailMessage = job not exist, jobName: %s. Neither Sluice nor the "
-                  "FE has a job of this name; names are case-sensitive, SELECT Name FROM "
-                  "jobs(\"type\"=\"insert\") lists those you may see",
-                  ref->name);
-    return local_end_err(l, &err);
-}
-
-static bool has_cell(const struct answer *answer, const char *text)
-{
-    for (size_t i = 0; i < answer->n_rows * answer->n_columns; i++) {
-        if (answer->cells[i] != NULL && strcmp(answer->cells[i], text) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void on_fe_jobs(struct session *s, const struct answer *answer, void *arg)
-{
-    struct local *l = arg;
-    /* An FE before 2.1 has no jobs(): its error means that it has no such job either. */
-    if (!answer->is_error && l->stmt.kind != STMT_RESOLVE_TASK &&
-        has_cell(answer, l->stmt.u.job.name)) {
-        local_finish(l);
-        session_reply_forward(s);
-        return;
-    }
-    (void)end_unknown_job(l);
-}
-
-/*
- * A job that is not ours may be the FE's own, an ON SCHEDULE one, say. All names are asked for:
- * how a name would have to be quoted depends on the session's sql_mode, which we do not know.
- */
-enum step_result local_ask_fe_jobs(struct local *l)
-{
-    if (l->job_id != 0) {
-        return STEP_NEXT;
-    }
-    session_ask(l->session, "SELECT Name FROM jobs(\"type\"=\"insert\")", on_fe_jobs, l);
     return STEP_WAIT;
 }
 
@@ -148,6 +104,21 @@ enum step_result local_send_change(struct local *l)
 enum step_result local_send_alter(struct local *l)
 {
     struct err err = {0};
-    (void)err_say(&err, "ALTER JOB of job %s: not yet (issue 4)", l->job.name);
-    return local_end_err(l, &err);
+    struct jobspec_alter alter = {0};
+    if (!local_may_load(l, l->job.target_db, l->job.target_table, &err) ||
+        !jobspec_from_alter(&l->stmt.u.alter, &l->job, local_env_of(l)->default_interval_s, &alter,
+                            &err)) {
+        return local_end_err(l, &err);
+    }
+    struct sched_request *r = local_request(l, SCHED_ALTER);
+    r->name = xstrdup(l->stmt.u.alter.name);
+    r->job_id = l->job_id;
+    r->base = l->job;
+    l->job = (struct job_record){0};
+    r->job = alter.job;
+    r->spec = alter.spec;
+    r->moves_offset = alter.moves_offset;
+    r->changes_load = alter.changes_load;
+    sched_send(local_env_of(l)->sched, r);
+    return STEP_WAIT;
 }

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/secret.h"
+#include "base/xmalloc.h"
 #include "proxy/app.h"
 #include "proxy/config.h"
 #include "proxy/options.h"
@@ -13,8 +15,22 @@ enum { EXIT_FORCED = 130 };
 
 static int usage(const struct err *err)
 {
-    (void)fprintf(stderr, "sluice: %s\n", err->msg); /* nothing to do if that fails, too */
+    _cleanup_free_ char *masked = secret_mask(span_of(err->msg));
+    (void)fprintf(stderr, "sluice: %s\n", masked); /* nothing to do if that fails, too */
     return OPTIONS_EXIT_USAGE;
+}
+
+/* What stands on the command line is read by everybody on the machine. */
+static void warn_of_password(const char *const *sets)
+{
+    for (; sets != NULL && *sets != NULL; sets++) {
+        if (span_istarts_with(span_of(*sets), "doris.password=")) {
+            log_warn("config.exposed", "key", "doris.password", "advice",
+                     "it was given by --set, where every user of this machine can see it (ps); use "
+                     "doris.password_file",
+                     NULL);
+        }
+    }
 }
 
 static int run(const struct config *config, const struct config_sources *from)
@@ -22,6 +38,7 @@ static int run(const struct config *config, const struct config_sources *from)
     struct err err = {0};
     enum app_end end = APP_FAILED;
     log_setup(config->log_level, config->log_format);
+    warn_of_password(from->sets);
     struct app *app = app_create(config, from, &err);
     if (app != NULL) {
         end = app_run(app, &err);

@@ -1,5 +1,7 @@
 #include <assert.h>
 
+#include "base/secret.h"
+#include "base/xmalloc.h"
 #include "proxy/packet.h"
 #include "proxy/result.h"
 
@@ -191,7 +193,10 @@ void result_ok(struct buf *out, const struct result_form *form, uint64_t affecte
 
 void result_err(struct buf *out, uint8_t sequence, const struct err *err)
 {
-    packet_put_err(out, sequence, err, PACKET_ERR_FULL);
+    struct err shown = {0};
+    _cleanup_free_ char *masked = secret_mask(span_of(err->msg));
+    (void)err_set(&shown, err->code, err->sqlstate, "%s", masked);
+    packet_put_err(out, sequence, &shown, PACKET_ERR_FULL);
 }
 
 /* 0 | statement 4 | columns 2 | parameters 2 | 0 | warnings 2 | [the definitions follow 1] */

@@ -65,6 +65,7 @@ void result_end(struct result *r);
 void result_eof(struct result *r, uint16_t status);
 void result_ok(struct buf *out, const struct result_form *form, uint64_t affected,
                const char *info);
+/* An error of ours; secrets that its text quotes are masked. */
 void result_err(struct buf *out, uint8_t sequence, const struct err *err);
 /* COM_STMT_PREPARE's: every parameter is described as a text, as Doris does. */
 void result_prepared(struct buf *out, const struct result_form *form, uint32_t statement,

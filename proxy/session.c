@@ -298,21 +298,21 @@ static void on_client_gone(struct session *s, int error)
 
 static void fe_lost_while_busy(struct session *s, const char *why)
 {
-    char backend[ADDRESS_TEXT_SIZE];
+    char fe[ADDRESS_TEXT_SIZE];
     struct err err = {0};
-    session_backend_text(s, backend);
-    const char *advice = "whether it took effect is not known: connect again and check";
+    session_backend_text(s, fe);
+    const char *advice = "nothing was changed: connect again"; /* local.h: it asks first */
     const char *busy = track_busy_with(&s->track);
-    if (s->state == SESSION_LOGIN) {
-        advice = "connect again";
-    } else if (s->state == SESSION_LOCAL && !session_script_is_at_fe(s)) {
+    if (s->state != SESSION_LOGIN && s->ask == NULL) {
+        advice = "whether it took effect is not known: connect again and check";
+    }
+    if (s->state == SESSION_LOCAL && !session_script_is_at_fe(s)) {
         busy = "a statement of Sluice's own";
     } else if (*busy == '\0') {
         busy = "a command"; /* half of it was sent */
     }
     (void)err_set(&err, ERR_FE_LOST, "08S01",
-                  "Sluice lost the FE at %s while %s was running: %s; %s", backend, busy, why,
-                  advice);
+                  "Sluice lost the FE at %s while %s was running: %s; %s", fe, busy, why, advice);
     session_fail(s, &err);
 }
 

@@ -220,6 +220,9 @@ static enum fate decide_command(struct session *s, struct span rest)
     } else {
         fate = track_is_full(&s->track) ? FATE_WAIT : decide_new(s, rest, length, command);
     }
+    if (fate == FATE_PASS && (command == COM_CHANGE_USER || command == COM_RESET_CONNECTION)) {
+        s->n_resets++;
+    }
     if (fate == FATE_PASS && s->prepared != NULL) {
         session_prepared_passed(s, command);
     }

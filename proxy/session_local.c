@@ -173,6 +173,18 @@ void session_reply_err(struct session *s, const struct err *err)
     reply(s, &out, SESSION_REPLY_ERR);
 }
 
+void session_reply_query(struct session *s, struct span sql)
+{
+    if (s->state != SESSION_LOCAL) { /* the session ended meanwhile */
+        return;
+    }
+    if (s->script != NULL) {
+        session_script_replace(s, sql);
+    } else {
+        session_script_single(s, sql);
+    }
+}
+
 void session_reply_forward(struct session *s)
 {
     if (s->state != SESSION_LOCAL) {
@@ -271,6 +283,11 @@ uint64_t session_id(const struct session *s)
 const char *session_user(const struct session *s)
 {
     return s->user != NULL ? s->user : "";
+}
+
+uint64_t session_resets(const struct session *s)
+{
+    return s->n_resets;
 }
 
 struct local **session_local(struct session *s)

@@ -70,6 +70,8 @@ void session_script_run(struct session *s);
 void session_script_form(const struct session *s, struct result_form *form);
 void session_script_reply(struct session *s, struct buf *packets, enum session_reply kind);
 void session_script_forward(struct session *s);
+/* The FE runs this text in the place of the part. */
+void session_script_replace(struct session *s, struct span text);
 void session_script_server_bytes(struct session *s, const char *p, size_t n);
 /* Of what is held, the client's file is sent on. */
 void session_script_client_bytes(struct session *s);

@@ -27,6 +27,7 @@ enum script_kind {
 struct session_script {
     enum script_kind kind;
     char *payload;     /* owned: of the COM_QUERY, which the spans point into */
+    char *replaced;    /* owned: what runs in the place of the part, or NULL */
     struct span head;  /* what a COM_QUERY has in front of its text */
     struct span whole; /* text */
     struct script cut;
@@ -44,6 +45,7 @@ void session_script_destroy(struct session_script *sc)
 {
     if (sc != NULL) {
         free(sc->payload);
+        free(sc->replaced);
         free(sc);
     }
 }
@@ -202,6 +204,16 @@ void session_script_reply(struct session *s, struct buf *packets, enum session_r
 void session_script_forward(struct session *s)
 {
     assert(s->script->is_running && !s->script->is_at_fe);
+    send_statements(s);
+}
+
+void session_script_replace(struct session *s, struct span text)
+{
+    struct session_script *sc = s->script;
+    assert(sc->is_running && !sc->is_at_fe);
+    free(sc->replaced);
+    sc->replaced = span_dup(text);
+    sc->part.text = (struct span){sc->replaced, text.n};
     send_statements(s);
 }
 

@@ -1,13 +1,13 @@
+#include <locale.h>
 #include <sqlite3.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
+#include "base/clock.h"
 #include "base/xmalloc.h"
-#include "proxy/viewfunc.h"
+#include "proxy/viewfunc_parts.h"
 
-enum { TRIM_SET_MAX = 100 }; /* bytes; looked through for each character */
-
-static bool has_null(int n, sqlite3_value **args)
+bool viewfunc_has_null(int n, sqlite3_value **args)
 {
     for (int i = 0; i < n; i++) {
         if (sqlite3_value_type(args[i]) == SQLITE_NULL) {
@@ -17,135 +17,133 @@ static bool has_null(int n, sqlite3_value **args)
     return false;
 }
 
-static struct span text_of(sqlite3_value *value)
+struct span viewfunc_span(sqlite3_value *value)
 {
     const char *p = (const char *)sqlite3_value_text(value); /* first: it may convert the value */
     return (struct span){p != NULL ? p : "", p != NULL ? (size_t)sqlite3_value_bytes(value) : 0};
 }
 
-static const char *find(struct span text, struct span what)
+void viewfunc_put(sqlite3_context *to, struct span text)
 {
-    return memmem(text.p, text.n, what.p, what.n); /* linear in glibc */
+    sqlite3_result_text64(to, text.p != NULL ? text.p : "", text.n, SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
-static bool is_in_char(char c)
+void viewfunc_put_text(sqlite3_context *to, const char *text)
 {
-    return ((unsigned char)c & 0xc0) == 0x80;
+    viewfunc_put(to, span_of(text));
 }
 
-/* In characters, from 1 on; 0 is nowhere. */
-static void run_instr(sqlite3_context *to, int n, sqlite3_value **args)
+struct buf viewfunc_buf(sqlite3_context *to)
 {
-    if (has_null(n, args)) {
-        return;
-    }
-    struct span text = text_of(args[0]);
-    const char *hit = find(text, text_of(args[1]));
-    sqlite3_int64 place = hit != NULL ? 1 : 0;
-    for (const char *p = text.p; hit != NULL && p < hit; p++) {
-        place += !is_in_char(p[0]);
-    }
-    sqlite3_result_int64(to, place);
+    return buf_with_max(
+        (size_t)sqlite3_limit(sqlite3_context_db_handle(to), SQLITE_LIMIT_LENGTH, -1));
 }
 
-static void run_replace(sqlite3_context *to, int n, sqlite3_value **args)
+void viewfunc_put_buf(sqlite3_context *to, struct buf *b)
 {
-    if (has_null(n, args)) {
-        return;
-    }
-    struct span text = text_of(args[0]);
-    struct span what = text_of(args[1]);
-    struct span with = text_of(args[2]);
-    int max = sqlite3_limit(sqlite3_context_db_handle(to), SQLITE_LIMIT_LENGTH, -1);
-    _cleanup_buf_ struct buf out = buf_with_max((size_t)max);
-    const char *hit = what.n > 0 ? find(text, what) : NULL;
-    while (hit != NULL && buf_ok(&out)) {
-        buf_append(&out, text.p, (size_t)(hit - text.p));
-        buf_append_span(&out, with);
-        text = span_between(hit + what.n, text.p + text.n);
-        hit = find(text, what);
-    }
-    buf_append_span(&out, text);
-    if (!buf_ok(&out)) {
+    if (buf_ok(b)) {
+        viewfunc_put(to, buf_span(b)); /* a copy: SQLite counts its own memory only */
+    } else {
         sqlite3_result_error_toobig(to);
-        return;
     }
-    /* A copy: SQLite counts its own memory only. */
-    sqlite3_result_text64(to, buf_text(&out), out.len, SQLITE_TRANSIENT, SQLITE_UTF8);
+    buf_fini(b);
 }
 
-static size_t first_char(struct span text)
+bool viewfunc_is_late(sqlite3_context *to)
+{
+    if (clock_mono_ms() <= viewfunc_env_of(to)->deadline_ms) {
+        return false;
+    }
+    sqlite3_result_error_code(to, SQLITE_INTERRUPT);
+    return true;
+}
+
+bool viewfunc_is_number(sqlite3_value *value)
+{
+    int type = sqlite3_value_numeric_type(value);
+    return type == SQLITE_INTEGER || type == SQLITE_FLOAT;
+}
+
+size_t viewfunc_char_size(struct span text)
 {
     size_t n = text.n > 0 ? 1 : 0;
-    while (n < text.n && is_in_char(text.p[n])) {
+    while (n < text.n && viewfunc_is_in_char(text.p[n])) {
         n++;
     }
     return n;
 }
 
-static size_t last_char(struct span text)
+size_t viewfunc_n_chars(struct span text)
 {
-    size_t n = text.n > 0 ? 1 : 0;
-    while (n < text.n && is_in_char(text.p[text.n - n])) {
-        n++;
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        n += i == 0 || !viewfunc_is_in_char(text.p[i]);
     }
     return n;
 }
 
-struct sides {
-    bool is_left;
-    bool is_right;
+size_t viewfunc_chars_size(struct span text, size_t n)
+{
+    size_t at = 0;
+    for (; n > 0 && at < text.n; n--) {
+        at += viewfunc_char_size((struct span){text.p + at, text.n - at});
+    }
+    return at;
+}
+
+bool viewfunc_time_of(sqlite3_value *value, struct viewtime *ret)
+{
+    return sqlite3_value_type(value) != SQLITE_NULL && viewtime_parse(viewfunc_span(value), ret);
+}
+
+void viewfunc_put_time(sqlite3_context *to, const struct viewtime *t)
+{
+    char text[VIEWTIME_TEXT_SIZE];
+    viewtime_format(t, text);
+    viewfunc_put_text(to, text);
+}
+
+static const struct viewfunc *const tables[] = {
+    viewfunc_text, viewfunc_text_more, viewfunc_match,     viewfunc_number,
+    viewfunc_json, viewfunc_time,      viewfunc_time_more,
 };
 
-static void run_trim(sqlite3_context *to, int n, sqlite3_value **args)
+static int attach_one(struct sqlite3 *db, struct viewfunc_use *use)
 {
-    const struct sides *sides = sqlite3_user_data(to);
-    if (has_null(n, args)) {
-        return;
-    }
-    struct span text = text_of(args[0]);
-    struct span set = text_of(args[1]);
-    if (set.n > TRIM_SET_MAX) {
-        sqlite3_result_error(to, "trim() takes up to 100 bytes of characters to remove", -1);
-        return;
-    }
-    size_t size = first_char(text);
-    while (sides->is_left && size > 0 && find(set, (struct span){text.p, size}) != NULL) {
-        text = (struct span){text.p + size, text.n - size};
-        size = first_char(text);
-    }
-    size = last_char(text);
-    while (sides->is_right && size > 0 &&
-           find(set, (struct span){text.p + text.n - size, size}) != NULL) {
-        text.n -= size;
-        size = last_char(text);
-    }
-    sqlite3_result_text64(to, text.p, text.n, SQLITE_TRANSIENT, SQLITE_UTF8);
+    int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS; /* NOW() is fixed, too */
+    const struct viewfunc *f = use->func;
+    bool is_aggregate = f->final != NULL;
+    return sqlite3_create_function(db, f->name, f->n_args, flags, use, is_aggregate ? NULL : f->run,
+                                   is_aggregate ? f->run : NULL, f->final);
 }
 
-bool viewfunc_attach(struct sqlite3 *db)
+bool viewfunc_attach(struct sqlite3 *db, struct viewfunc_env *env)
 {
-    static struct sides left = {true, false};
-    static struct sides right = {false, true};
-    static struct sides both = {true, true};
-    static const struct {
-        const char *name;
-        int n_args;
-        struct sides *sides;
-        void (*run)(sqlite3_context *to, int n, sqlite3_value **args);
-    } functions[] = {
-        {"instr", 2, NULL, run_instr}, {"replace", 3, NULL, run_replace},
-        {"ltrim", 2, &left, run_trim}, {"rtrim", 2, &right, run_trim},
-        {"trim", 2, &both, run_trim},
-    };
-    int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
+    size_t n = 0;
     bool is_ok = true;
-    for (size_t i = 0; is_ok && i < ARRAY_SIZE(functions); i++) {
-        is_ok =
-            sqlite3_create_function(db, functions[i].name, functions[i].n_args, flags,
-                                    functions[i].sides, functions[i].run, NULL, NULL) == SQLITE_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+        for (const struct viewfunc *f = tables[i]; f->name != NULL; f++) {
+            n++;
+        }
+    }
+    env->uses = xcalloc(n, sizeof(*env->uses));
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+        for (const struct viewfunc *f = tables[i]; is_ok && f->name != NULL; f++) {
+            struct viewfunc_use *use = &env->uses[--n];
+            *use = (struct viewfunc_use){f, env};
+            is_ok = attach_one(db, use) == SQLITE_OK;
+        }
     }
     return is_ok;
+}
+
+void viewfunc_env_fini(struct viewfunc_env *env)
+{
+    if (env->lower_locale != NULL) {
+        freelocale(env->lower_locale);
+    }
+    free(env->uses);
+    *env = (struct viewfunc_env){0};
 }
 
 bool viewfunc_is_denied(const char *name)

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -7,9 +8,14 @@
 #include "base/clock.h"
 #include "base/xmalloc.h"
 #include "proxy/result.h"
+#include "proxy/viewderive.h"
 #include "proxy/viewfunc.h"
+#include "proxy/viewmerge.h"
+#include "proxy/viewrows.h"
 #include "proxy/views.h"
+#include "proxy/viewsql.h"
 #include "proxy/viewtab.h"
+#include "proxy/viewtime.h"
 
 enum {
     RESULT_MAX_BYTES = 64 * 1024 * 1024,
@@ -24,11 +30,20 @@ enum {
     ERR_BAD_FIELD = 1054,       /* ER_BAD_FIELD_ERROR of MySQL and Doris */
 };
 
+/* The database of the tables, which is empty but for them: it is kept from one query to the next. */
+struct viewdb {
+    sqlite3 *db;                   /* NULL: not open */
+    struct viewtab tab;            /* what its tables show */
+    struct viewfunc_env env;       /* what its functions look at */
+    struct buf extra[VIEW_TABLES]; /* the FE's extra columns, which it was made with */
+};
+
 struct views {
     struct event_base *base;
     struct msgq *queue;
     pthread_t thread;
     bool is_started;
+    struct viewdb kept; /* the thread's */
 };
 
 static void destroy_request(struct msg *m)
@@ -57,20 +72,29 @@ void view_request_destroy(struct view_request *r)
     for (size_t i = 0; i < r->n_names; i++) {
         free(r->names[i]);
     }
+    for (int table = 0; table < VIEW_TABLES; table++) {
+        viewmerge_destroy(r->fe[table]);
+    }
     free(r->names);
     free(r->sql);
+    free(r->view.sql);
+    free(r->view.text);
+    free(r->view.places);
+    free(r->derived);
+    free(r->time_zone);
     free(r);
 }
 
 /* --- one query -------------------------------------------------------------------------------- */
 
 struct query {
-    sqlite3 *db;
+    sqlite3 *db; /* borrowed from `in` */
+    struct viewdb *in;
     sqlite3_stmt *stmt;
     int64_t deadline_ms; /* monotonic */
     bool is_too_large;
-    struct viewtab tab;
     const struct job_view **visible; /* owned */
+    struct viewzone *zone;           /* owned */
 };
 
 static int on_progress(void *arg)
@@ -101,22 +125,25 @@ static void choose_visible(struct query *q, const struct view_request *r)
 {
     static const struct snapshot nothing = {0};
     const struct snapshot *snap = r->snapshot != NULL ? r->snapshot : &nothing; /* is_prepare */
-    q->visible = xcalloc(snap->n_jobs, sizeof(const struct job_view *));
+    struct viewtab *tab = &q->in->tab;
+    q->visible = xcalloc(snap->n_jobs > 0 ? snap->n_jobs : 1, sizeof(const struct job_view *));
+    *tab = (struct viewtab){.visible = q->visible};
     for (size_t i = 0; i < snap->n_jobs; i++) {
         const struct job_record *rec = &snap->jobs[i]->rec;
         if (grants_may_load(&r->grants, rec->target_db, rec->target_table)) {
-            q->visible[q->tab.n_visible++] = snap->jobs[i];
+            q->visible[tab->n_visible++] = snap->jobs[i];
         }
     }
-    q->tab.snapshot = snap;
-    q->tab.visible = q->visible;
+    for (int table = 0; table < VIEW_TABLES; table++) {
+        tab->fe[table] = r->fe[table];
+    }
 }
 
 /* SQLite says it in no other way than by its text: "no such column: t.Nam". */
-static bool fail_column(const char *name, struct err *err)
+static bool fail_column(const struct query *q, const char *name, struct err *err)
 {
     _cleanup_buf_ struct buf columns = buf_with_max(ERR_MSG_SIZE);
-    viewtab_list_columns(&columns);
+    viewtab_list_columns(&q->in->tab, &columns);
     return err_set(err, ERR_BAD_FIELD, "42S22",
                    "Unknown column '%s' in the query over jobs() or tasks(). %s", name,
                    buf_text(&columns));
@@ -127,7 +154,7 @@ static bool fail_sql(const struct query *q, struct err *err)
     static const char no_column[] = "no such column: ";
     const char *why = sqlite3_errmsg(q->db);
     if (strncmp(why, no_column, sizeof(no_column) - 1) == 0) {
-        return fail_column(why + sizeof(no_column) - 1, err);
+        return fail_column(q, why + sizeof(no_column) - 1, err);
     }
     if (strstr(why, "not authorized") != NULL) { /* by authorize(), or load_extension() */
         why = "it uses something that only reading these two tables does not need";
@@ -144,144 +171,121 @@ static bool fail_sql(const struct query *q, struct err *err)
                        "Sluice has for them. Select fewer columns, or shorter texts",
                        MEMORY_MAX_BYTES / 1024 / 1024);
     }
-    const char *advice = strstr(why, "no such function") != NULL
-                             ? ": || is its CONCAT, datetime('now', 'localtime') its NOW(), "
-                               "strftime() its DATE_FORMAT()"
-                             : "";
     return err_set(err, ERR_PARSE, "42000",
                    "The query over jobs() or tasks() is not understood: %s. Sluice answers it "
-                   "itself, with SQLite's functions%s",
-                   why, advice);
+                   "itself",
+                   why);
+}
+
+/* --- the database ----------------------------------------------------------------------------- */
+
+static void viewdb_close(struct viewdb *in)
+{
+    (void)sqlite3_close(in->db); /* every statement is finalized; NULL is fine */
+    in->db = NULL;
+    viewfunc_env_fini(&in->env);
+    for (int table = 0; table < VIEW_TABLES; table++) {
+        buf_fini(&in->extra[table]);
+    }
+}
+
+static bool fill_database(struct viewdb *in, struct err *err)
+{
+    /* A bare word that names no column is a text: where ExecuteType = streaming (stmt.h). */
+    (void)sqlite3_db_config(in->db, SQLITE_DBCONFIG_DQS_DML, 1, NULL); /* the default anyway */
+    /* Of the whole process: else one row of long texts could end it. */
+    (void)sqlite3_hard_heap_limit64(MEMORY_HARD_BYTES);
+    (void)sqlite3_limit(in->db, SQLITE_LIMIT_LENGTH, VALUE_MAX_BYTES);
+    (void)sqlite3_limit(in->db, SQLITE_LIMIT_COLUMN, COLUMNS_MAX);
+    (void)sqlite3_limit(in->db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_MAX_BYTES);
+    if (!viewfunc_attach(in->db, &in->env)) {
+        return err_say(err, "there is no memory for a query over jobs()");
+    }
+    if (!viewtab_attach(in->db, &in->tab, err)) {
+        return false;
+    }
+    (void)sqlite3_set_authorizer(in->db, authorize, NULL); /* only fails on misuse */
+    return true;
+}
+
+static struct buf list_extra(const struct viewmerge *m)
+{
+    struct buf list = buf_with_max(1 << 20);
+    for (size_t i = 0; i < viewmerge_n_extra(m); i++) {
+        const char *name = viewmerge_extra_name(m, i);
+        buf_append(&list, name, strlen(name) + 1);
+    }
+    return list;
+}
+
+/* Another FE may have other columns; of a table that the query does not use nothing is known. */
+static bool has_its_columns(const struct viewdb *in)
+{
+    bool has_all = true;
+    for (int table = 0; table < VIEW_TABLES; table++) {
+        _cleanup_buf_ struct buf list = list_extra(in->tab.fe[table]);
+        bool is_same = span_eq(buf_span(&list), buf_span(&in->extra[table]));
+        has_all = has_all && (in->tab.fe[table] == NULL || is_same);
+    }
+    return has_all;
+}
+
+static bool viewdb_open(struct viewdb *in, struct err *err)
+{
+    if (in->db != NULL && has_its_columns(in)) {
+        return true;
+    }
+    viewdb_close(in);
+    for (int table = 0; table < VIEW_TABLES; table++) {
+        in->extra[table] = list_extra(in->tab.fe[table]);
+    }
+    if (sqlite3_open(":memory:", &in->db) != SQLITE_OK) {
+        return err_say(err, "cannot open an in-memory database for jobs()");
+    }
+    return fill_database(in, err);
 }
 
 static bool open_query(struct query *q, const struct view_request *r, struct err *err)
 {
-    const char *tail = NULL;
     q->deadline_ms = clock_mono_ms() + TIME_MAX_MS;
-    if (sqlite3_open(":memory:", &q->db) != SQLITE_OK) {
-        return err_say(err, "cannot open an in-memory database for jobs()");
-    }
-    /* A bare word that names no column is a text: where ExecuteType = streaming (stmt.h). */
-    (void)sqlite3_db_config(q->db, SQLITE_DBCONFIG_DQS_DML, 1, NULL); /* the default anyway */
-    /* Of the whole process: else one row of long texts could end it. */
-    (void)sqlite3_hard_heap_limit64(MEMORY_HARD_BYTES);
-    (void)sqlite3_limit(q->db, SQLITE_LIMIT_LENGTH, VALUE_MAX_BYTES);
-    (void)sqlite3_limit(q->db, SQLITE_LIMIT_COLUMN, COLUMNS_MAX);
-    (void)sqlite3_limit(q->db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_MAX_BYTES);
-    if (!viewfunc_attach(q->db)) {
-        return err_say(err, "there is no memory for a query over jobs()");
-    }
+    q->zone = viewzone_create(r->time_zone);
     choose_visible(q, r);
-    if (!viewtab_attach(q->db, &q->tab, err)) {
+    if (!viewdb_open(q->in, err)) {
+        viewdb_close(q->in);
         return false;
     }
+    q->db = q->in->db;
+    q->in->env.now_us = clock_wall_ms() * 1000;
+    q->in->env.deadline_ms = q->deadline_ms;
+    q->in->env.zone = q->zone;
+    q->in->tab.zone = q->zone;
     sqlite3_progress_handler(q->db, STEPS_BETWEEN_CHECKS, on_progress, q);
-    (void)sqlite3_set_authorizer(q->db, authorize, NULL); /* only fails on misuse */
-    if (sqlite3_prepare_v2(q->db, r->sql, -1, &q->stmt, &tail) != SQLITE_OK) {
-        return fail_sql(q, err);
-    }
     return true;
+}
+
+static bool prepare_query(struct query *q, const struct view_request *r, struct err *err)
+{
+    _cleanup_free_ char *sql = viewsql_adapt(r->sql);
+    return sqlite3_prepare_v2(q->db, sql, -1, &q->stmt, NULL) == SQLITE_OK || fail_sql(q, err);
 }
 
 static void close_query(struct query *q)
 {
     (void)sqlite3_finalize(q->stmt); /* repeats the error of the last step */
-    (void)sqlite3_close(q->db);      /* every statement is finalized */
+    if (q->db != NULL) {
+        sqlite3_progress_handler(q->db, 0, NULL, NULL);
+        (void)sqlite3_db_release_memory(q->db); /* never fails */
+    }
+    viewtab_reset(&q->in->tab);
+    q->in->tab = (struct viewtab){0}; /* the next query's, from then on */
+    q->in->env.zone = NULL;
+    viewzone_destroy(q->zone);
     free(q->visible);
-}
-
-static enum result_type type_of_value(sqlite3_stmt *stmt, int i)
-{
-    switch (sqlite3_column_type(stmt, i)) {
-    case SQLITE_INTEGER: return RESULT_INT;
-    case SQLITE_FLOAT: return RESULT_DOUBLE;
-    default: return RESULT_TEXT;
-    }
-}
-
-/* The type that both can be shown as. */
-static enum result_type join_types(enum result_type a, enum result_type b)
-{
-    if (a == b) {
-        return a;
-    }
-    return a == RESULT_TEXT || b == RESULT_TEXT ? RESULT_TEXT : RESULT_DOUBLE;
-}
-
-/*
- * A column of the views is a text, as in Doris; of an expression the values tell, all of them: a
- * column has one type on the wire. So a query with expressions runs twice. Returns SQLite's code of
- * the last step.
- */
-static int find_types(sqlite3_stmt *stmt, struct result_column *columns, int n)
-{
-    int n_unknown = 0;
-    _cleanup_free_ bool *is_known = xcalloc((size_t)n, sizeof(*is_known));
-    for (int i = 0; i < n; i++) {
-        n_unknown += sqlite3_column_decltype(stmt, i) == NULL;
-        columns[i].type = RESULT_TEXT;
-    }
-    int rc = SQLITE_DONE;
-    while (n_unknown > 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        for (int i = 0; i < n; i++) {
-            bool is_open = sqlite3_column_decltype(stmt, i) == NULL &&
-                           sqlite3_column_type(stmt, i) != SQLITE_NULL;
-            if (is_open) {
-                enum result_type type = type_of_value(stmt, i);
-                columns[i].type = is_known[i] ? join_types(columns[i].type, type) : type;
-                is_known[i] = true;
-            }
-        }
-    }
-    (void)sqlite3_reset(stmt); /* repeats the error of the last step */
-    return rc;
-}
-
-static void put_row(struct result *out, sqlite3_stmt *stmt, const struct result_column *columns,
-                    struct result_cell *cells, int n)
-{
-    for (int i = 0; i < n; i++) {
-        cells[i] = (struct result_cell){.type = columns[i].type};
-        if (columns[i].type == RESULT_INT) {
-            cells[i].integer = sqlite3_column_int64(stmt, i);
-        } else if (columns[i].type == RESULT_DOUBLE) {
-            cells[i].number = sqlite3_column_double(stmt, i);
-        }
-        /* text first: the length is that of the converted value */
-        const char *text = (const char *)sqlite3_column_text(stmt, i);
-        cells[i].text.p = text;
-        cells[i].text.n = text != NULL ? (size_t)sqlite3_column_bytes(stmt, i) : 0;
-    }
-    result_row(out, cells, (size_t)n);
-}
-
-static void put_rows(sqlite3_stmt *stmt, const struct result_column *columns, int n,
-                     struct view_request *r, int *ret_rc)
-{
-    struct result out;
-    _cleanup_free_ struct result_cell *cells = xcalloc((size_t)n, sizeof(*cells));
-    result_begin(&out, &r->packets, &r->form);
-    result_columns(&out, columns, (size_t)n);
-    int rc = sqlite3_step(stmt);
-    while (rc == SQLITE_ROW && buf_ok(&r->packets)) {
-        put_row(&out, stmt, columns, cells, n);
-        rc = sqlite3_step(stmt);
-    }
-    result_end(&out);
-    *ret_rc = rc;
 }
 
 static bool run_query(struct query *q, struct view_request *r)
 {
-    int n = sqlite3_column_count(q->stmt);
-    _cleanup_free_ struct result_column *columns = xcalloc((size_t)n, sizeof(*columns));
-    int rc = find_types(q->stmt, columns, n);
-    for (int i = 0; i < n; i++) {
-        columns[i].name = sqlite3_column_name(q->stmt, i);
-    }
-    if (rc == SQLITE_DONE) {
-        put_rows(q->stmt, columns, n, r, &rc);
-    }
+    int rc = viewrows_put(q->stmt, &r->form, &r->packets);
     if (!buf_ok(&r->packets)) {
         return err_say(&r->err,
                        "The result of the query over jobs() or tasks() is larger than "
@@ -301,12 +305,66 @@ static bool name_columns(struct query *q, struct view_request *r)
     return true;
 }
 
+/* --- for the FE --------------------------------------------------------------------------------- */
+
+/*
+ * SQLite does not understand it: the FE may. But a column that is not there, and what only reading
+ * does not need, it would refuse as well, and say less.
+ */
+static bool is_for_fe(const struct query *q, const struct view_request *r)
+{
+    const char *why = sqlite3_errmsg(q->db);
+    return r->view.text != NULL && sqlite3_errcode(q->db) == SQLITE_ERROR &&
+           strncmp(why, "no such column", strlen("no such column")) != 0 &&
+           strncmp(why, "ambiguous column", strlen("ambiguous column")) != 0 &&
+           strcmp(why, "incomplete input") != 0 && strstr(why, "not authorized") == NULL;
+}
+
+static bool derive(struct query *q, struct view_request *r)
+{
+    struct buf text = buf_with_max(VIEWDERIVE_MAX_BYTES);
+    bool is_ok = viewderive_text(q->db, &q->in->tab, &r->view, &text, &r->err);
+    if (is_ok) {
+        r->derived = buf_take_text(&text);
+    }
+    buf_fini(&text);
+    return is_ok;
+}
+
+static bool answer_query(struct query *q, struct view_request *r)
+{
+    if (!open_query(q, r, &r->err)) {
+        return false;
+    }
+    if (r->sql == NULL) {
+        return derive(q, r);
+    }
+    if (!prepare_query(q, r, &r->err)) {
+        return is_for_fe(q, r) && derive(q, r);
+    }
+    if (r->is_prepare) {
+        return name_columns(q, r);
+    }
+    if (!run_query(q, r)) { /* a function may have said that it does not know its arguments */
+        buf_reset(&r->packets);
+        return is_for_fe(q, r) && derive(q, r);
+    }
+    return true;
+}
+
+static void answer_in(struct viewdb *in, struct view_request *r)
+{
+    struct query q = {.in = in};
+    assert(r->sql != NULL || r->view.text != NULL);
+    r->is_ok = answer_query(&q, r);
+    close_query(&q);
+}
+
 void views_answer(struct view_request *r)
 {
-    struct query q = {0};
-    r->is_ok =
-        open_query(&q, r, &r->err) && (r->is_prepare ? name_columns(&q, r) : run_query(&q, r));
-    close_query(&q);
+    struct viewdb in = {0};
+    answer_in(&in, r);
+    viewdb_close(&in);
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */
@@ -325,7 +383,7 @@ static void on_message(struct msg *m, void *arg)
         return;
     }
     struct view_request *r = (struct view_request *)m;
-    views_answer(r);
+    answer_in(&v->kept, r);
     (void)msgq_send(r->reply_to, m); /* a queue that is closed destroys it */
 }
 
@@ -367,6 +425,7 @@ void views_destroy(struct views *v)
         (void)msgq_send(v->queue, quit); /* open until it is destroyed below */
         pthread_join(v->thread, NULL);
     }
+    viewdb_close(&v->kept);
     msgq_destroy(v->queue);
     if (v->base != NULL) {
         event_base_free(v->base);

@@ -1,334 +1,171 @@
+#include <assert.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/span.h"
 #include "base/xmalloc.h"
-#include "parser/stmt.h"
+#include "proxy/viewsql.h"
 #include "proxy/viewtab.h"
 
-/* "\N", what Doris shows in tasks() for a value that is not there yet. */
-static const char absent[] = "\\N";
+/* A name is looked for among all this often; then it is worth sorting them. */
+enum { LOOKUPS_BEFORE_SORT = 8 };
 
-/* One row under a cursor. */
-struct row {
-    const struct job_view *job;
-    const struct task_view *task; /* NULL in jobs */
-};
-
-typedef void (*column_fn)(sqlite3_context *to, const struct row *row);
-
-static void put_text(sqlite3_context *to, const char *text)
+size_t viewtab_count(const struct viewtab *tab, enum view_table table)
 {
-    sqlite3_result_text(to, text != NULL ? text : "", -1, SQLITE_TRANSIENT);
+    return viewcols_count(table) + viewmerge_n_extra(tab->fe[table]);
 }
 
-static void put_or_absent(sqlite3_context *to, const char *text)
+const char *viewtab_name(const struct viewtab *tab, enum view_table table, size_t i)
 {
-    put_text(to, text != NULL && text[0] != '\0' ? text : absent);
+    size_t n_ours = viewcols_count(table);
+    return i < n_ours ? viewcols_name(table, i) : viewmerge_extra_name(tab->fe[table], i - n_ours);
 }
 
-static void put_int(sqlite3_context *to, int64_t n)
+void viewtab_list_columns(const struct viewtab *tab, struct buf *to)
 {
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%" PRId64, n); /* 20 characters at most */
-    put_text(to, text);
-}
-
-static void put_time(sqlite3_context *to, int64_t wall_ms, const char *if_zero)
-{
-    char text[CLOCK_TEXT_SIZE];
-    if (wall_ms == 0) {
-        put_text(to, if_zero);
-        return;
-    }
-    clock_format_wall(wall_ms, text);
-    put_text(to, text);
-}
-
-static void put_owned_json(sqlite3_context *to, json_t *object)
-{
-    char *text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    sqlite3_result_text(to, text, -1, text != NULL ? free : SQLITE_STATIC);
-}
-
-static void put_stat(sqlite3_context *to, const struct load_stat *s)
-{
-    char text[192];
-    (void)snprintf(text, sizeof(text), /* five numbers of 20 characters fit */
-                   "{\"scannedRows\":%" PRId64 ",\"loadBytes\":%" PRId64 ",\"fileNumber\":%" PRId64
-                   ",\"fileSize\":%" PRId64 ",\"filteredRows\":%" PRId64 "}",
-                   s->scanned_rows, s->load_bytes, s->file_number, s->file_size, s->filtered_rows);
-    put_text(to, text);
-}
-
-static void job_id(sqlite3_context *to, const struct row *row)
-{
-    put_int(to, row->job->rec.id);
-}
-
-static void job_name(sqlite3_context *to, const struct row *row)
-{
-    put_text(to, row->job->rec.name);
-}
-
-static void job_definer(sqlite3_context *to, const struct row *row)
-{
-    put_text(to, row->job->rec.definer);
-}
-
-static void job_execute_type(sqlite3_context *to, const struct row *row)
-{
-    (void)row;
-    put_text(to, "STREAMING");
-}
-
-static void put_empty(sqlite3_context *to, const struct row *row)
-{
-    (void)row;
-    put_text(to, "");
-}
-
-static void job_status(sqlite3_context *to, const struct row *row)
-{
-    put_text(to, job_state_name(row->job->rec.state));
-}
-
-static void job_execute_sql(sqlite3_context *to, const struct row *row)
-{
-    char *masked = stmt_mask_secrets(span_of(row->job->rec.sql));
-    sqlite3_result_text(to, masked, -1, free);
-}
-
-static void job_create_time(sqlite3_context *to, const struct row *row)
-{
-    put_time(to, row->job->rec.create_ms, "");
-}
-
-static void job_n_succeeded(sqlite3_context *to, const struct row *row)
-{
-    put_int(to, row->job->rec.n_succeeded);
-}
-
-static void job_n_failed(sqlite3_context *to, const struct row *row)
-{
-    put_int(to, row->job->rec.n_failed);
-}
-
-static void job_n_canceled(sqlite3_context *to, const struct row *row)
-{
-    put_int(to, row->job->rec.n_canceled);
-}
-
-static void job_comment(sqlite3_context *to, const struct row *row)
-{
-    put_text(to, row->job->rec.comment);
-}
-
-static void job_properties(sqlite3_context *to, const struct row *row)
-{
-    put_text(to, row->job->rec.properties);
-}
-
-static void job_current_offset(sqlite3_context *to, const struct row *row)
-{
-    put_text(to, row->job->rec.offset);
-}
-
-static void job_end_offset(sqlite3_context *to, const struct row *row)
-{
-    put_text(to, row->job->end_offset);
-}
-
-static void job_statistic(sqlite3_context *to, const struct row *row)
-{
-    put_stat(to, &row->job->rec.stat);
-}
-
-static void job_error(sqlite3_context *to, const struct row *row)
-{
-    const struct job_record *r = &row->job->rec;
-    if (r->fail_code == FAIL_NONE) {
-        put_text(to, "");
-        return;
-    }
-    _cleanup_free_ char *masked = stmt_mask_secrets(span_of(r->fail_msg));
-    json_t *object = json_pack("{s:s, s:s}", "code", fail_code_name(r->fail_code), "msg",
-                               masked != NULL ? masked : "");
-    if (object == NULL) {
-        put_text(to, masked); /* no UTF-8, and so no JSON: better as it is than not at all */
-        return;
-    }
-    put_owned_json(to, object);
-}
-
-static void job_runtime_msg(sqlite3_context *to, const struct row *row)
-{
-    put_text(to, row->job->runtime_msg);
-}
-
-static void job_last_success(sqlite3_context *to, const struct row *row)
-{
-    put_time(to, row->job->rec.last_success_ms, "");
-}
-
-static void task_id(sqlite3_context *to, const struct row *row)
-{
-    put_int(to, row->task->rec.id);
-}
-
-static void task_label(sqlite3_context *to, const struct row *row)
-{
-    put_text(to, row->task->rec.label);
-}
-
-static void task_status(sqlite3_context *to, const struct row *row)
-{
-    put_text(to, task_state_name(row->task->rec.state));
-}
-
-static void task_error(sqlite3_context *to, const struct row *row)
-{
-    _cleanup_free_ char *masked =
-        row->task->rec.error != NULL ? stmt_mask_secrets(span_of(row->task->rec.error)) : NULL;
-    put_or_absent(to, masked);
-}
-
-static void task_create_time(sqlite3_context *to, const struct row *row)
-{
-    put_time(to, row->task->rec.create_ms, absent);
-}
-
-static void task_start_time(sqlite3_context *to, const struct row *row)
-{
-    put_time(to, row->task->rec.start_ms, absent);
-}
-
-static void task_finish_time(sqlite3_context *to, const struct row *row)
-{
-    put_time(to, row->task->rec.finish_ms, absent);
-}
-
-static void task_tracking_url(sqlite3_context *to, const struct row *row)
-{
-    put_or_absent(to, row->task->rec.tracking_url);
-}
-
-static void task_statistic(sqlite3_context *to, const struct row *row)
-{
-    put_stat(to, &row->task->rec.stat);
-}
-
-static void task_first_error(sqlite3_context *to, const struct row *row)
-{
-    put_text(to, row->task->rec.first_error);
-}
-
-static void task_running_offset(sqlite3_context *to, const struct row *row)
-{
-    put_or_absent(to, row->task->rec.running_offset);
-}
-
-struct column {
-    const char *name;
-    column_fn put;
-    bool is_word; /* an upper-case word of Doris's; compared without regard to letter case */
-};
-
-static const struct column jobs_columns[] = {
-    {"Id", job_id, false},
-    {"Name", job_name, false},
-    {"Definer", job_definer, false},
-    {"ExecuteType", job_execute_type, true},
-    {"RecurringStrategy", put_empty, false},
-    {"Status", job_status, true},
-    {"ExecuteSql", job_execute_sql, false},
-    {"CreateTime", job_create_time, false},
-    {"SucceedTaskCount", job_n_succeeded, false},
-    {"FailedTaskCount", job_n_failed, false},
-    {"CanceledTaskCount", job_n_canceled, false},
-    {"Comment", job_comment, false},
-    {"Properties", job_properties, false},
-    {"CurrentOffset", job_current_offset, false},
-    {"EndOffset", job_end_offset, false},
-    {"LoadStatistic", job_statistic, false},
-    {"ErrorMsg", job_error, false},
-    {"JobRuntimeMsg", job_runtime_msg, false},
-    {"Lag", put_empty, false},
-    {"LastTaskSuccessTime", job_last_success, false},
-};
-
-static const struct column tasks_columns[] = {
-    {"TaskId", task_id, false},
-    {"JobId", job_id, false},
-    {"JobName", job_name, false},
-    {"Label", task_label, false},
-    {"Status", task_status, true},
-    {"ErrorMsg", task_error, false},
-    {"CreateTime", task_create_time, false},
-    {"StartTime", task_start_time, false},
-    {"FinishTime", task_finish_time, false},
-    {"TrackingUrl", task_tracking_url, false},
-    {"LoadStatistic", task_statistic, false},
-    {"User", job_definer, false},
-    {"FirstErrorMsg", task_first_error, false},
-    {"RunningOffset", task_running_offset, false},
-};
-
-static const struct table {
-    const char *name;
-    const struct column *columns;
-    size_t n_columns;
-    bool has_tasks;
-} tables[] = {
-    {"jobs", jobs_columns, ARRAY_SIZE(jobs_columns), false},
-    {"tasks", tasks_columns, ARRAY_SIZE(tasks_columns), true},
-};
-
-void viewtab_list_columns(struct buf *to)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
-        buf_printf(to, "%s%s() has ", i > 0 ? "; " : "", tables[i].name);
-        for (size_t k = 0; k < tables[i].n_columns; k++) {
-            buf_printf(to, "%s%s", k > 0 ? ", " : "", tables[i].columns[k].name);
+    for (int table = 0; table < VIEW_TABLES; table++) {
+        buf_printf(to, "%s%s() has ", table > 0 ? "; " : "", viewcols_table(table));
+        for (size_t k = 0; k < viewtab_count(tab, table); k++) {
+            buf_printf(to, "%s%s", k > 0 ? ", " : "", viewtab_name(tab, table, k));
         }
     }
 }
 
-/* --- the virtual table ------------------------------------------------------------------------ */
+void viewtab_reset(struct viewtab *tab)
+{
+    free(take_ptr(tab->by_name));
+    tab->n_by_name_lookups = 0;
+}
+
+/* --- finding ------------------------------------------------------------------------------------ */
+
+/* Job ids are shown as plain decimals. SIZE_MAX: there is none. */
+static size_t find_id(const struct viewtab *tab, const char *text)
+{
+    int64_t id = 0;
+    size_t from = 0;
+    size_t to = tab->n_visible;
+    if (!span_to_int64(span_of(text), 1, INT64_MAX, &id)) {
+        return SIZE_MAX;
+    }
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (tab->visible[middle]->rec.id < id) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from < tab->n_visible && tab->visible[from]->rec.id == id ? from : SIZE_MAX;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct job_view *const *x = a;
+    const struct job_view *const *y = b;
+    return strcmp((*x)->rec.name, (*y)->rec.name);
+}
+
+static int compare_to_name(const void *key, const void *item)
+{
+    const struct job_view *const *x = item;
+    return strcmp(key, (*x)->rec.name);
+}
+
+/* Names are unique. */
+static size_t find_name(struct viewtab *tab, const char *name)
+{
+    if (tab->n_by_name_lookups++ < LOOKUPS_BEFORE_SORT) {
+        for (size_t i = 0; i < tab->n_visible; i++) {
+            if (strcmp(tab->visible[i]->rec.name, name) == 0) {
+                return i;
+            }
+        }
+        return SIZE_MAX;
+    }
+    if (tab->n_visible == 0) {
+        return SIZE_MAX;
+    }
+    size_t size = sizeof(*tab->by_name);
+    if (tab->by_name == NULL) {
+        tab->by_name = xcalloc(tab->n_visible, size);
+        memcpy(tab->by_name, tab->visible, tab->n_visible * size);
+        qsort(tab->by_name, tab->n_visible, size, compare_names);
+    }
+    const struct job_view **hit =
+        bsearch(name, tab->by_name, tab->n_visible, size, compare_to_name);
+    char id[24];
+    if (hit == NULL) {
+        return SIZE_MAX;
+    }
+    (void)snprintf(id, sizeof(id), "%" PRId64, (*hit)->rec.id); /* 20 characters at most */
+    return find_id(tab, id);
+}
+
+/* The ids of a job's tasks rise. n_tasks when it has none of this id. */
+static size_t find_task(const struct job_view *job, int64_t id)
+{
+    size_t from = 0;
+    size_t to = job->n_tasks;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (job->tasks[middle]->rec.id < id) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from < job->n_tasks && job->tasks[from]->rec.id == id ? from : job->n_tasks;
+}
+
+/* --- the virtual table -------------------------------------------------------------------------- */
+
+/* What a query asks for with '='; the same order as the columns of `keys`. */
+enum key { KEY_JOB_ID, KEY_JOB_NAME, KEY_TASK_ID, N_KEYS };
+
+static const size_t keys[VIEW_TABLES][N_KEYS] = {
+    [VIEW_JOBS] = {JOBS_ID, JOBS_NAME, SIZE_MAX},
+    [VIEW_TASKS] = {TASKS_JOB_ID, TASKS_JOB_NAME, TASKS_TASK_ID},
+};
 
 struct vtab {
     sqlite3_vtab base; /* first: SQLite's */
-    const struct table *table;
-    const struct viewtab *tab; /* borrowed */
+    enum view_table table;
+    struct viewtab *tab; /* borrowed */
 };
 
 struct cursor {
     sqlite3_vtab_cursor base; /* first: SQLite's */
+    char *wanted[N_KEYS];     /* owned; NULL: any */
+    int64_t task_id;          /* of wanted[KEY_TASK_ID]; 0 is none of ours */
     size_t i_job;
-    size_t n_left; /* tasks of the job that were not shown yet; newest first */
+    size_t end_job; /* of those to be shown */
+    size_t n_left;  /* tasks of the job that were not shown yet; newest first */
+    size_t i_fe;    /* behind ours: the FE's */
     int64_t rowid;
 };
 
 static int vtab_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
                         sqlite3_vtab **ret, char **ret_error)
 {
-    const struct viewtab *tab = aux;
+    struct viewtab *tab = aux;
     (void)argc;
     (void)ret_error;
     /* argv[0] is the module's name, which is the table's. */
-    const struct table *table = strcmp(argv[0], "jobs") == 0 ? &tables[0] : &tables[1];
+    enum view_table table = strcmp(argv[0], "jobs") == 0 ? VIEW_JOBS : VIEW_TASKS;
+    size_t n_ours = viewcols_count(table);
     sqlite3_str *sql = sqlite3_str_new(db);
     sqlite3_str_appendf(sql, "CREATE TABLE x(");
-    for (size_t i = 0; i < table->n_columns; i++) {
-        sqlite3_str_appendf(sql, "%s\"%w\" TEXT%s", i > 0 ? ", " : "", table->columns[i].name,
-                            table->columns[i].is_word ? " COLLATE NOCASE" : "");
+    for (size_t i = 0; i < viewtab_count(tab, table); i++) {
+        bool is_word = i < n_ours && viewcols_is_word(table, i);
+        const char *name = viewtab_name(tab, table, i);
+        bool is_number = viewsql_is_number_column(name); /* the values are texts even so */
+        sqlite3_str_appendf(sql, "%s\"%w\" %s%s", i > 0 ? ", " : "", name,
+                            is_number ? "NUMERIC" : "TEXT", is_word ? " COLLATE NOCASE" : "");
     }
     sqlite3_str_appendf(sql, ")");
     char *text = sqlite3_str_finish(sql);
@@ -349,12 +186,47 @@ static int vtab_disconnect(sqlite3_vtab *v)
     return SQLITE_OK;
 }
 
-/* Always the whole table: SQLite does the rest. */
+static enum key key_of(enum view_table table, int column)
+{
+    for (int key = 0; key < N_KEYS; key++) {
+        if (column >= 0 && keys[table][key] == (size_t)column) {
+            return key;
+        }
+    }
+    return N_KEYS;
+}
+
+/*
+ * Each '=' with a key is passed on as an argument, in the order of the columns; `idxNum` is the set of
+ * them. SQLite compares again, so a row too many does no harm.
+ */
 static int vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
     const struct vtab *v = (const struct vtab *)base;
-    info->estimatedCost = (double)v->tab->n_visible * (v->table->has_tasks ? 100 : 1);
-    info->estimatedRows = (sqlite3_int64)info->estimatedCost;
+    int found[N_KEYS] = {-1, -1, -1};
+    for (int i = 0; i < info->nConstraint; i++) {
+        enum key key = key_of(v->table, info->aConstraint[i].iColumn);
+        bool is_equal = info->aConstraint[i].op == SQLITE_INDEX_CONSTRAINT_EQ;
+        if (key < N_KEYS && is_equal && info->aConstraint[i].usable != 0 &&
+            strcmp(sqlite3_vtab_collation(info, i), "BINARY") == 0) {
+            found[key] = i;
+        }
+    }
+    int n_args = 0;
+    info->idxNum = 0;
+    for (int key = 0; key < N_KEYS; key++) {
+        if (found[key] >= 0) {
+            info->idxNum |= 1 << key;
+            info->aConstraintUsage[found[key]].argvIndex = ++n_args;
+        }
+    }
+    bool is_one = (info->idxNum & (1 << KEY_JOB_ID | 1 << KEY_JOB_NAME)) != 0;
+    bool is_task = v->table == VIEW_TASKS && (info->idxNum & 1 << KEY_TASK_ID) != 0;
+    double jobs = is_one ? 1 : (double)v->tab->n_visible + 1;
+    double rows = jobs * (v->table == VIEW_TASKS && !is_task ? 100 : 1) +
+                  (is_one ? 0 : (double)viewmerge_n_rows(v->tab->fe[v->table]));
+    info->estimatedCost = rows + (is_one ? 10 : 0);
+    info->estimatedRows = (sqlite3_int64)rows;
     return SQLITE_OK;
 }
 
@@ -366,22 +238,101 @@ static int cursor_open(sqlite3_vtab *v, sqlite3_vtab_cursor **ret)
     return SQLITE_OK;
 }
 
-static int cursor_close(sqlite3_vtab_cursor *c)
+static void forget_wanted(struct cursor *c)
 {
+    for (int key = 0; key < N_KEYS; key++) {
+        free(take_ptr(c->wanted[key]));
+    }
+    c->task_id = 0;
+}
+
+static int cursor_close(sqlite3_vtab_cursor *base)
+{
+    struct cursor *c = (struct cursor *)base;
+    forget_wanted(c);
     free(c);
     return SQLITE_OK;
 }
 
-/* In tasks: on to a job that has tasks. */
+/* How many tasks of the job at i_job are to be shown; with a task wanted, up to that one. */
+static size_t count_tasks(const struct cursor *c, const struct viewtab *tab)
+{
+    const struct job_view *job = tab->visible[c->i_job];
+    if (c->wanted[KEY_TASK_ID] == NULL) {
+        return job->n_tasks;
+    }
+    size_t i = find_task(job, c->task_id);
+    return i < job->n_tasks ? i + 1 : 0;
+}
+
+static bool is_wanted_of_fe(const struct cursor *c, const struct vtab *v)
+{
+    const struct viewmerge *m = v->tab->fe[v->table];
+    for (int key = 0; key < N_KEYS; key++) {
+        if (c->wanted[key] != NULL) {
+            const char *cell = viewmerge_cell(m, c->i_fe, keys[v->table][key]);
+            if (cell == NULL || strcmp(cell, c->wanted[key]) != 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* On to a row that is there. */
 static void settle(struct cursor *c, const struct vtab *v)
 {
-    if (!v->table->has_tasks) {
+    while (v->table == VIEW_TASKS && c->n_left == 0 && c->i_job < c->end_job) {
+        c->i_job++;
+        c->n_left = c->i_job < c->end_job ? count_tasks(c, v->tab) : 0;
+    }
+    if (c->i_job == c->end_job) {
+        size_t n = viewmerge_n_rows(v->tab->fe[v->table]);
+        while (c->i_fe < n && !is_wanted_of_fe(c, v)) {
+            c->i_fe++;
+        }
+    }
+}
+
+/* As ids are shown; ' 7' or '07' may equal one as a number. */
+static bool is_plain_id(const char *text)
+{
+    size_t n = strspn(text, "0123456789");
+    return text[0] >= '1' && text[0] <= '9' && text[n] == '\0';
+}
+
+/*
+ * A key's value; false: nothing equals it. What may equal texts of several forms is not looked for:
+ * SQLite compares all rows then.
+ */
+static bool take_key(struct cursor *c, enum key key, sqlite3_value *value)
+{
+    int type = sqlite3_value_type(value);
+    bool is_id = key != KEY_JOB_NAME;
+    bool is_text = type == SQLITE_TEXT || (type == SQLITE_INTEGER && is_id);
+    const char *text = is_text ? (const char *)sqlite3_value_text(value) : NULL;
+    if (text != NULL && (!is_id || is_plain_id(text))) {
+        c->wanted[key] = xstrdup(text);
+    }
+    return type != SQLITE_NULL;
+}
+
+/* The one job that is wanted, or all. */
+static void choose_jobs(struct cursor *c, struct viewtab *tab)
+{
+    size_t i = SIZE_MAX;
+    c->i_job = 0;
+    c->end_job = tab->n_visible;
+    if (c->wanted[KEY_JOB_ID] == NULL && c->wanted[KEY_JOB_NAME] == NULL) {
         return;
     }
-    while (c->n_left == 0 && c->i_job < v->tab->n_visible) {
-        c->i_job++;
-        c->n_left = c->i_job < v->tab->n_visible ? v->tab->visible[c->i_job]->n_tasks : 0;
+    if (c->wanted[KEY_JOB_ID] != NULL) {
+        i = find_id(tab, c->wanted[KEY_JOB_ID]);
+    } else {
+        i = find_name(tab, c->wanted[KEY_JOB_NAME]);
     }
+    c->i_job = i != SIZE_MAX ? i : 0;
+    c->end_job = i != SIZE_MAX ? i + 1 : 0;
 }
 
 static int cursor_filter(sqlite3_vtab_cursor *base, int index, const char *text, int argc,
@@ -389,13 +340,32 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int index, const char *text,
 {
     struct cursor *c = (struct cursor *)base;
     const struct vtab *v = (const struct vtab *)base->pVtab;
-    (void)index;
+    bool is_possible = true;
+    int n = 0;
     (void)text;
-    (void)argc;
-    (void)argv;
-    c->i_job = 0;
+    forget_wanted(c);
+    for (int key = 0; key < N_KEYS; key++) {
+        if ((index & 1 << key) != 0) {
+            assert(n < argc);
+            is_possible = take_key(c, key, argv[n++]) && is_possible;
+        }
+    }
+    if (c->wanted[KEY_TASK_ID] != NULL &&
+        !span_to_int64(span_of(c->wanted[KEY_TASK_ID]), 1, INT64_MAX, &c->task_id)) {
+        c->task_id = 0;
+    }
     c->rowid = 0;
-    c->n_left = v->tab->n_visible > 0 ? v->tab->visible[0]->n_tasks : 0;
+    c->n_left = 0;
+    c->i_fe = 0;
+    choose_jobs(c, v->tab);
+    if (!is_possible) {
+        c->end_job = c->i_job;
+        c->i_fe = viewmerge_n_rows(v->tab->fe[v->table]);
+        return SQLITE_OK;
+    }
+    if (v->table == VIEW_TASKS && c->i_job < c->end_job) {
+        c->n_left = count_tasks(c, v->tab);
+    }
     settle(c, v);
     return SQLITE_OK;
 }
@@ -405,11 +375,13 @@ static int cursor_next(sqlite3_vtab_cursor *base)
     struct cursor *c = (struct cursor *)base;
     const struct vtab *v = (const struct vtab *)base->pVtab;
     c->rowid++;
-    if (!v->table->has_tasks) {
+    if (c->i_job == c->end_job) {
+        c->i_fe++;
+    } else if (v->table == VIEW_JOBS) {
         c->i_job++;
-        return SQLITE_OK;
+    } else {
+        c->n_left = c->wanted[KEY_TASK_ID] != NULL ? 0 : c->n_left - 1;
     }
-    c->n_left--;
     settle(c, v);
     return SQLITE_OK;
 }
@@ -417,18 +389,35 @@ static int cursor_next(sqlite3_vtab_cursor *base)
 static int cursor_eof(sqlite3_vtab_cursor *base)
 {
     const struct cursor *c = (const struct cursor *)base;
-    return c->i_job >= ((const struct vtab *)base->pVtab)->tab->n_visible;
+    const struct vtab *v = (const struct vtab *)base->pVtab;
+    return c->i_job == c->end_job && c->i_fe >= viewmerge_n_rows(v->tab->fe[v->table]);
 }
 
-static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *to, int i)
+static void put_cell(sqlite3_context *to, const char *cell)
+{
+    if (cell != NULL) {
+        sqlite3_result_text(to, cell, -1, SQLITE_STATIC); /* it stays as long as the query */
+    }
+}
+
+static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *to, int column)
 {
     const struct cursor *c = (const struct cursor *)base;
     const struct vtab *v = (const struct vtab *)base->pVtab;
-    struct row row = {.job = v->tab->visible[c->i_job]};
-    if (v->table->has_tasks) {
+    size_t i = (size_t)column;
+    if (c->i_job == c->end_job) {
+        put_cell(to, viewmerge_cell(v->tab->fe[v->table], c->i_fe, i));
+        return SQLITE_OK;
+    }
+    if (i >= viewcols_count(v->table)) {
+        put_cell(to, viewcols_absent(v->table));
+        return SQLITE_OK;
+    }
+    struct view_row row = {.tab = v->tab, .job = v->tab->visible[c->i_job]};
+    if (v->table == VIEW_TASKS) {
         row.task = row.job->tasks[c->n_left - 1];
     }
-    v->table->columns[i].put(to, &row);
+    viewcols_put(to, v->table, i, &row);
     return SQLITE_OK;
 }
 
@@ -452,12 +441,12 @@ static const sqlite3_module module = {
     .xRowid = cursor_rowid,
 };
 
-bool viewtab_attach(sqlite3 *db, const struct viewtab *tab, struct err *err)
+bool viewtab_attach(sqlite3 *db, struct viewtab *tab, struct err *err)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
-        /* SQLite hands `tab` back to vtab_connect(), which only reads it. */
-        if (sqlite3_create_module(db, tables[i].name, &module, (void *)tab) != SQLITE_OK) {
-            return err_say(err, "cannot make table %s: %s", tables[i].name, sqlite3_errmsg(db));
+    for (int table = 0; table < VIEW_TABLES; table++) {
+        const char *name = viewcols_table(table);
+        if (sqlite3_create_module(db, name, &module, tab) != SQLITE_OK) {
+            return err_say(err, "cannot make table %s: %s", name, sqlite3_errmsg(db));
         }
     }
     /* A table comes to life when a statement names it: now, before an authorizer is set. */

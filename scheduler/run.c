@@ -49,7 +49,9 @@ void job_body_unref(struct job_body *b)
     if (b == NULL || --b->n_refs > 0) {
         return;
     }
-    b->ops->destroy(b->source);
+    if (b->ops != NULL) {
+        b->ops->destroy(b->source);
+    }
     job_spec_destroy(b->spec);
     free(b);
 }
@@ -87,7 +89,23 @@ void run_destroy(struct run *run)
     plan_fini(&run->plan);
     load_report_fini(&run->load);
     label_report_fini(&run->label_report);
+    explain_fini(&run->explain);
     free(run);
+}
+
+/* A range to try the statement with: the next one, or else, for an ALTER JOB, the first of all. */
+static enum plan_result plan_to_try(struct run *run, const struct fe_traits *traits,
+                                    int64_t deadline_us)
+{
+    const struct job_body *b = run->body;
+    enum plan_result result = b->ops->plan(b->source, run->offset, traits, deadline_us,
+                                           &run->cancel, &run->plan, &run->err);
+    if (run->offset != NULL && (result == PLAN_EMPTY || result == PLAN_END)) {
+        plan_fini(&run->plan);
+        result =
+            b->ops->plan(b->source, NULL, traits, deadline_us, &run->cancel, &run->plan, &run->err);
+    }
+    return result;
 }
 
 /* The order in which a user wants to hear of mistakes: source, then FE, then the two together. */
@@ -106,8 +124,7 @@ static bool check(struct run *run, int64_t deadline_us)
     if (is_empty) {
         return true;
     }
-    enum plan_result result = b->ops->plan(b->source, run->offset, &traits, deadline_us,
-                                           &run->cancel, &run->plan, &run->err);
+    enum plan_result result = plan_to_try(run, &traits, deadline_us);
     if (result != PLAN_RANGE) {
         return result != PLAN_FAIL;
     }
@@ -158,6 +175,7 @@ void run_work(struct run *run)
         run->label_state = run->sink_ops->label(run->sink, run->db, run->label, deadline_us,
                                                 &run->cancel, &run->label_report, &run->err);
         return;
+    case RUN_EXPLAIN: run_explain(run, deadline_us); return;
     case RUN_FENCE:
         run->is_ok = run->sink_ops->fence(run->sink, run->db, run->label, deadline_us, &run->cancel,
                                           &run->err);
@@ -317,6 +335,11 @@ void run_pool_done(struct run_pool *pool, const struct run *run)
 size_t run_pool_n_busy(const struct run_pool *pool)
 {
     return pool->n_busy;
+}
+
+bool run_pool_has_begun(const struct run_pool *pool, const struct run *run)
+{
+    return pool->runners[run->runner].run == run;
 }
 
 void run_pool_each_busy(const struct run_pool *pool, void (*each)(struct run *run, void *arg),

@@ -18,14 +18,14 @@
 #include "scheduler/source.h"
 #include "scheduler/spec.h"
 
-enum run_kind { RUN_CHECK, RUN_PLAN, RUN_LOAD, RUN_ASK, RUN_FENCE };
+enum run_kind { RUN_CHECK, RUN_PLAN, RUN_LOAD, RUN_ASK, RUN_FENCE, RUN_EXPLAIN };
 
 /* What a job's runs share; counted by the scheduler's thread, immutable but for the source's own. */
 struct job_body {
     int n_refs;
-    struct job_spec *spec; /* owned */
-    const struct source_ops *ops;
-    struct source *source; /* owned */
+    struct job_spec *spec;        /* owned */
+    const struct source_ops *ops; /* NULL: the source could not be made (RUN_EXPLAIN only) */
+    struct source *source;        /* owned */
 };
 
 struct job_body *job_body_create(struct job_spec *spec, const struct source_ops *ops,
@@ -50,7 +50,8 @@ struct run {
     char *range;
     char *label;
     char *db;
-    int64_t start_ms; /* wall clock, set when the work begins */
+    int64_t label_window_ms; /* EXPLAIN */
+    int64_t start_ms;        /* wall clock, set when the work begins */
 
     /* Out. */
     enum plan_result plan_result;
@@ -61,6 +62,7 @@ struct run {
     struct label_report label_report;
     bool is_ok; /* CHECK, FENCE; PLAN: the FE could be reached */
     struct err err;
+    struct explain explain; /* EXPLAIN */
 };
 
 struct run *run_create(enum run_kind kind, struct job_body *body, const struct sink_ops *sink_ops,
@@ -69,6 +71,8 @@ struct run *run_create(enum run_kind kind, struct job_body *body, const struct s
 void run_destroy(struct run *run);
 /* Blocks; fills the outputs. Runner threads. */
 void run_work(struct run *run);
+/* run_explain.c: the work of RUN_EXPLAIN. */
+void run_explain(struct run *run, int64_t deadline_us);
 
 struct run_pool;
 
@@ -81,6 +85,8 @@ void run_pool_submit(struct run_pool *pool, struct run *run);
 /* The scheduler calls it for every run that comes back, before anything else. */
 void run_pool_done(struct run_pool *pool, const struct run *run);
 size_t run_pool_n_busy(const struct run_pool *pool); /* under way or waiting */
+/* Has a thread begun with it, or does it wait for one? */
+bool run_pool_has_begun(const struct run_pool *pool, const struct run *run);
 /* The runs that threads have; `each` may raise their cancel flags, the rest is the runner's. */
 void run_pool_each_busy(const struct run_pool *pool, void (*each)(struct run *run, void *arg),
                         void *arg);

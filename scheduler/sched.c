@@ -78,6 +78,7 @@ static void set_wake(struct sched *s)
 void sched_arm(struct sched *s, struct job *j, int64_t delay_ms)
 {
     uint64_t ticks = (uint64_t)((delay_ms + TICK_MS - 1) / TICK_MS);
+    j->trace.due_ms = sched_now().mono_ms + delay_ms;
     wheel_set(&s->wheel, &j->timer, tick_now() + ticks);
     set_wake(s);
 }
@@ -163,6 +164,8 @@ static void on_run_done(struct sched *s, struct run *run)
     run_pool_done(s->pool, run);
     if (run->kind == RUN_CHECK) {
         sched_check_done(s, run);
+    } else if (run->kind == RUN_EXPLAIN) {
+        sched_explain_done(s, run);
     } else if (run->owner != NULL) {
         sched_job_run_done(run->owner, run);
     }
@@ -172,8 +175,10 @@ static void on_run_done(struct sched *s, struct run *run)
 
 static void drop_waiting(struct run *run, void *arg)
 {
-    (void)arg;
-    if (run->kind == RUN_CHECK) {
+    struct sched *s = arg;
+    if (run->kind == RUN_EXPLAIN) {
+        sched_explain_drop(s, run);
+    } else if (run->kind == RUN_CHECK) {
         struct sched_request *r = run->owner;
         (void)err_set(&r->err, ERR_SERVER_SHUTDOWN, "08S01", "Sluice is shutting down");
         sched_reply(r);
@@ -210,7 +215,7 @@ static void on_stop(struct sched *s, int64_t drain_ms)
 {
     struct timeval tv = {.tv_sec = drain_ms / 1000, .tv_usec = (drain_ms % 1000) * 1000};
     s->is_stopping = true;
-    run_pool_drop_waiting(s->pool, drop_waiting, NULL);
+    run_pool_drop_waiting(s->pool, drop_waiting, s);
     run_pool_each_busy(s->pool, cancel_if_no_load, NULL);
     (void)event_base_once(s->base, -1, EV_TIMEOUT, on_drain_over, s, &tv); /* else: no bound */
     end_if_drained(s);
@@ -268,15 +273,20 @@ struct job_body *sched_make_body(const struct sched *s, struct job_spec *spec, s
     return job_body_create(spec, ops, source);
 }
 
-/* A stored job that is not understood any more is kept, PAUSED, with the reason: nothing is lost. */
+/*
+ * A stored job that is not understood any more is kept, PAUSED, with the reason: nothing is lost. An
+ * ALTER JOB may mend it, and then must find a task that is in doubt as it was.
+ */
 static void mark_unusable(struct job *j, const struct err *err)
 {
+    bool is_in_doubt = j->rec.state == JOB_PAUSED &&
+                       (j->rec.fail_code == FAIL_IN_DOUBT || j->rec.fail_code == FAIL_LABEL_TAKEN);
     j->step.state = JOB_PAUSED;
-    j->step.fail_code = FAIL_CANNOT_RESUME;
+    j->step.fail_code = is_in_doubt ? j->rec.fail_code : FAIL_CANNOT_RESUME;
     atomic_fetch_sub(&j->sched->counters.jobs[j->rec.state], 1);
     atomic_fetch_add(&j->sched->counters.jobs[JOB_PAUSED], 1);
     j->rec.state = JOB_PAUSED;
-    j->rec.fail_code = FAIL_CANNOT_RESUME;
+    j->rec.fail_code = j->step.fail_code;
     free(j->rec.fail_msg);
     j->rec.fail_msg = xasprintf("The stored statement is not understood: %s", err->msg);
     log_error("job.unusable", "job", j->rec.name, "reason", err->msg, NULL);

@@ -62,17 +62,22 @@ enum sched_op {
     SCHED_FIND,   /* in: name. Out: is_found, job_id, job: a copy */
     /*
      * in: name, job_id; job: sql, properties and targets as they shall be; spec made of them; base:
-     * the record as found, refused when somebody else changed it meanwhile. Only when PAUSED. The
-     * source and the FE are asked first; offset moves when PROPERTIES of the statement had one.
+     * the record as found, refused when somebody else changed it meanwhile; moves_offset,
+     * changes_load. Only when PAUSED. The source and the FE are asked first.
      */
     SCHED_ALTER,
-    SCHED_PAUSE,  /* in: name, job_id as found */
+    SCHED_PAUSE, /* in: name, job_id as found */
     SCHED_RESUME,
     SCHED_DROP,
-    SCHED_RESOLVE,  /* and task_id, is_committed */
-    SCHED_CANCEL,   /* and task_id */
-    SCHED_EXPLAIN,  /* in: name, job_id. Out: explain: why it is or is not moving */
-    SCHED_CHECK,    /* in: job, spec as for CREATE. Out: explain: what it would do */
+    SCHED_RESOLVE, /* and task_id, is_committed */
+    SCHED_CANCEL,  /* and task_id. Asked for, not done: tasks() shows what came of it */
+    SCHED_EXPLAIN, /* in: name, job_id. Out: explain: why it is or is not moving */
+    /*
+     * in: job, spec as for CREATE, perhaps lines in explain. Out: explain: those and what CREATE
+     * would do. SCHED_FORGET ends it early.
+     */
+    SCHED_CHECK,
+    SCHED_FORGET,   /* in: session_id, which waits no longer for its SCHED_CHECK. No reply */
     SCHED_SNAPSHOT, /* out: snapshot */
 };
 
@@ -85,6 +90,8 @@ struct sched_request {
 
     struct job_record job;
     struct job_record base;
+    bool moves_offset; /* PROPERTIES of the ALTER JOB had an offset */
+    bool changes_load; /* its INSERT differs from the job's in more than credentials */
     struct job_spec *spec;
     char *name;
     int64_t job_id;

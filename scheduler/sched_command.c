@@ -108,11 +108,11 @@ static bool finish_create(struct sched *s, struct sched_request *r, struct run *
 void sched_check_done(struct sched *s, struct run *run)
 {
     struct sched_request *r = run->owner;
-    s->n_checks--;
+    s->n_checks -= r->op == SCHED_CREATE;
     if (s->is_stopping) {
         (void)err_set(&r->err, ERR_SERVER_SHUTDOWN, "08S01", "Sluice is shutting down");
     } else {
-        r->is_ok = finish_create(s, r, run);
+        r->is_ok = r->op == SCHED_CREATE ? finish_create(s, r, run) : sched_alter_finish(s, r, run);
     }
     sched_reply(r);
 }
@@ -159,8 +159,10 @@ static bool may_change(const struct job *j, enum sched_op op, struct err *err)
                            j->rec.fail_msg);
         }
         if (j->body == NULL) {
-            return err_say(err, "Job %s cannot be resumed: %s. DROP it and create it again", name,
-                           j->rec.fail_msg);
+            return err_say(err,
+                           "Job %s cannot be resumed: %s. Give it another one with ALTER JOB %s "
+                           "INSERT ..., or DROP it",
+                           name, j->rec.fail_msg, name);
         }
     }
     return true;
@@ -173,6 +175,7 @@ static bool change(struct job *j, enum step_event_kind kind, struct err *err)
     if (result == STORE_FAIL) {
         return err_prefix(err, "Job %s was not changed: ", j->rec.name);
     }
+    sched_job_say(j, NULL); /* what it was waiting for is over */
     return result == STORE_OK ||
            err_say(err, "Job %s was not changed: another Sluice has taken over the store",
                    j->rec.name);
@@ -219,6 +222,40 @@ static bool resolve(struct job *j, const struct sched_request *r, struct err *er
     return true;
 }
 
+/*
+ * Asked for, not done: the statement is killed and its label decides. Doris's words for what it
+ * refuses; it has them for jobs ON SCHEDULE, its streaming jobs cannot be canceled by task.
+ */
+static bool cancel(struct job *j, int64_t task_id, struct err *err)
+{
+    const char *state = job_state_name(j->step.state);
+    bool is_active = j->step.state == JOB_PENDING || j->step.state == JOB_RUNNING;
+    if (j->task.id == 0) {
+        return err_say(err,
+                       "errCode = 2, detailMessage = no running task: job %s is %s and loads "
+                       "nothing at the moment. tasks() shows what became of task %" PRId64,
+                       j->rec.name, state, task_id);
+    }
+    if (!is_active) {
+        return err_say(err,
+                       "errCode = 2, detailMessage = no running task: job %s is %s. Its last one, "
+                       "label %s, is open until it is certain what became of it, see EXPLAIN JOB",
+                       j->rec.name, state, j->task.label);
+    }
+    if (j->task.id != task_id) {
+        return err_say(err,
+                       "errCode = 2, detailMessage = Not found task id: %" PRId64 ". The running "
+                       "task of job %s is %" PRId64,
+                       task_id, j->rec.name, j->task.id);
+    }
+    log_info("task.cancel", "job", j->rec.name, "label", j->task.label, NULL);
+    sched_job_say(j, xasprintf("Task %" PRId64 " is being canceled: its statement is stopped, then "
+                               "Doris is asked whether it was loaded",
+                               task_id));
+    sched_job_event(j, &(struct step_event){.kind = EV_CANCEL, .now = sched_now()});
+    return true;
+}
+
 static void find(const struct job *j, struct sched_request *r)
 {
     r->is_ok = true;
@@ -241,12 +278,12 @@ static void take_snapshot(struct sched *s, struct sched_request *r)
     r->is_ok = true;
 }
 
-/* The job that was found before the user's rights were checked, and no other of the same name. */
-static struct job *same_job(struct sched *s, struct sched_request *r)
+struct job *sched_same_job(struct sched *s, struct sched_request *r)
 {
     struct job *j = sched_find_by_name(s, r->name);
     if (j == NULL || j->rec.id != r->job_id) {
-        (void)err_say(&r->err, "errCode = 2, detailMessage = job not exist, jobName: %s", r->name);
+        (void)err_say(&r->err, "errCode = 2, detailMessage = job not exist, jobName:%s%s",
+                      r->op == SCHED_CANCEL ? "" : " ", r->name); /* Doris has it both ways */
         return NULL;
     }
     return j;
@@ -254,7 +291,7 @@ static struct job *same_job(struct sched *s, struct sched_request *r)
 
 static bool change_job(struct sched *s, struct sched_request *r)
 {
-    struct job *j = same_job(s, r);
+    struct job *j = sched_same_job(s, r);
     if (j == NULL || !may_change(j, r->op, &r->err)) {
         return false;
     }
@@ -263,10 +300,11 @@ static bool change_job(struct sched *s, struct sched_request *r)
     case SCHED_RESUME: return change(j, EV_RESUME, &r->err);
     case SCHED_DROP: return drop(s, j, &r->err);
     case SCHED_RESOLVE: return resolve(j, r, &r->err);
-    case SCHED_CANCEL: return err_say(&r->err, "CANCEL TASK: not yet (issue 4)");
+    case SCHED_CANCEL: return cancel(j, r->task_id, &r->err);
+    case SCHED_EXPLAIN: sched_explain_job(j, &r->explain); return true;
     case SCHED_ALTER:
     case SCHED_CHECK:
-    case SCHED_EXPLAIN:
+    case SCHED_FORGET:
     case SCHED_CREATE:
     case SCHED_FIND:
     case SCHED_SNAPSHOT: break;
@@ -276,6 +314,11 @@ static bool change_job(struct sched *s, struct sched_request *r)
 
 void sched_command(struct sched *s, struct sched_request *r)
 {
+    if (r->op == SCHED_FORGET) {
+        sched_explain_forget(s, r->session_id);
+        sched_request_destroy(r);
+        return;
+    }
     if (s->is_stopping) {
         (void)err_set(&r->err, ERR_SERVER_SHUTDOWN, "08S01", "Sluice is shutting down");
         sched_reply(r);
@@ -283,15 +326,20 @@ void sched_command(struct sched *s, struct sched_request *r)
     }
     switch (r->op) {
     case SCHED_CREATE: begin_create(s, r); return; /* answered when the check has ended */
+    case SCHED_ALTER:
+        if (sched_alter_begin(s, r)) {
+            return; /* likewise */
+        }
+        break;
     case SCHED_FIND: find(sched_find_by_name(s, r->name), r); break;
     case SCHED_SNAPSHOT: take_snapshot(s, r); break;
+    case SCHED_CHECK: sched_explain_create(s, r); return; /* answered when its run has ended */
+    case SCHED_FORGET: return;                            /* above */
     case SCHED_PAUSE:
     case SCHED_RESUME:
     case SCHED_DROP:
     case SCHED_CANCEL:
-    case SCHED_ALTER:
     case SCHED_EXPLAIN:
-    case SCHED_CHECK:
     case SCHED_RESOLVE: r->is_ok = change_job(s, r); break;
     }
     sched_reply(r);

@@ -16,12 +16,6 @@ enum {
     LOAD_GRACE_MS = 60 * 1000, /* the FE ends a statement by itself; we wait a little longer */
 };
 
-static void set_text(char **to, char *text)
-{
-    free(*to);
-    *to = text;
-}
-
 static void touch(struct job *j)
 {
     job_view_unref(j->view);
@@ -29,7 +23,7 @@ static void touch(struct job *j)
 }
 
 /* What Doris may take for one statement: the job's own session variables win over ours. */
-static int64_t statement_timeout_s(const struct sched *s, const struct job_body *body)
+int64_t sched_job_timeout_s(const struct sched *s, const struct job_body *body)
 {
     static const char *const keys[] = {"session.insert_timeout", "session.query_timeout"};
     int64_t longest = s->options.task_timeout_s;
@@ -43,21 +37,33 @@ static int64_t statement_timeout_s(const struct sched *s, const struct job_body 
     return longest;
 }
 
+/* Takes the body, NULL when the SQL is not understood. */
+static void set_body(struct job *j, struct job_body *body)
+{
+    const struct sched_options *o = &j->sched->options;
+    int64_t interval_s = body != NULL ? body->spec->max_interval_s : o->default_interval_s;
+    int64_t timeout_s = sched_job_timeout_s(j->sched, body);
+    int64_t life_ms = timeout_s * 1000 + LOAD_GRACE_MS;
+    job_body_unref(j->body);
+    j->body = body;
+    j->statement_timeout_s = timeout_s;
+    j->step.max_interval_ms = interval_s * 1000;
+    if (j->step.task_id == 0 || life_ms > j->step.statement_life_ms) {
+        j->step.statement_life_ms = life_ms; /* a statement that was sent keeps its limit */
+    }
+}
+
 struct job *sched_job_create(struct sched *s, const struct job_record *rec, struct job_body *body)
 {
     struct job *j = xcalloc(1, sizeof(*j));
     j->sched = s;
     job_record_copy(rec, &j->rec);
-    j->body = body;
     j->step = (struct step_job){
         .state = rec->state,
         .fail_code = rec->fail_code,
         .n_resumes = rec->n_resumes,
-        .max_interval_ms =
-            (body != NULL ? body->spec->max_interval_s : s->options.default_interval_s) * 1000,
     };
-    j->statement_timeout_s = statement_timeout_s(s, body);
-    j->step.statement_life_ms = j->statement_timeout_s * 1000 + LOAD_GRACE_MS;
+    set_body(j, body);
     atomic_fetch_add(&s->counters.jobs[j->rec.state], 1);
     return j;
 }
@@ -86,6 +92,7 @@ void sched_job_destroy(struct job *j)
     plan_fini(&j->plan);
     free(j->end_offset);
     free(j->runtime_msg);
+    free(j->trace.plan_error);
     free(j);
 }
 
@@ -119,17 +126,18 @@ static void follow(struct job *j, enum step_reason reason)
         log_debug("job.state", "job", j->rec.name, "from", job_state_name(j->rec.state), "to",
                   job_state_name(j->step.state), "phase", step_phase_name(j->step.phase), NULL);
     }
+    sched_trace_moved(j, j->rec.state);
     count_state(j->sched, j->rec.state, -1);
     count_state(j->sched, j->step.state, 1);
     j->rec.state = j->step.state;
     j->rec.fail_code = j->step.fail_code;
     j->rec.n_resumes = j->step.n_resumes;
     if (reason != WHY_NONE) {
-        set_text(&j->rec.fail_msg, sched_job_reason_text(j, reason));
+        sched_set_text(&j->rec.fail_msg, sched_job_reason_text(j, reason));
         atomic_fetch_add(&j->sched->counters.in_doubt, j->step.phase == PHASE_DOUBT);
         log_reason(j);
     } else if (j->step.fail_code == FAIL_NONE) {
-        set_text(&j->rec.fail_msg, NULL);
+        sched_set_text(&j->rec.fail_msg, NULL);
     }
     touch(j);
 }
@@ -282,7 +290,7 @@ static enum store_result store_commit(struct job *j)
         j->task.finish_ms = 0;
         return result;
     }
-    set_text(&j->rec.offset, xstrdup(j->task.offset_after));
+    sched_set_text(&j->rec.offset, xstrdup(j->task.offset_after));
     j->rec.committed_task_id = j->task.id;
     j->rec.n_succeeded++;
     atomic_fetch_add(&j->sched->counters.tasks_succeeded, 1);
@@ -317,7 +325,7 @@ static enum store_result store_end(struct job *j, enum task_state state)
     }
     j->task.state = state;
     j->task.finish_ms = end.finish_ms;
-    set_text(&j->task.error, xstrdup(end.error));
+    sched_set_text(&j->task.error, xstrdup(end.error));
     atomic_fetch_add(state == TASK_FAILED ? &j->sched->counters.tasks_failed
                                           : &j->sched->counters.tasks_canceled,
                      1);
@@ -325,6 +333,14 @@ static enum store_result store_end(struct job *j, enum task_state state)
     j->rec.n_canceled += state == TASK_CANCELED;
     log_warn("task.ended", "job", j->rec.name, "label", j->task.label, "state",
              task_state_name(state), "reason", end.error, NULL);
+    if (state == TASK_CANCELED && j->step.state == JOB_RUNNING) {
+        sched_set_text(&j->runtime_msg,
+                       xasprintf("Task %" PRId64 " was canceled; its range comes again, as another "
+                                 "task, at %" PRId64,
+                                 j->task.id, clock_wall_ms() + j->step.max_interval_ms));
+    } else if (j->step.is_canceled) {
+        sched_set_text(&j->runtime_msg, NULL);
+    }
     close_open_task(j);
     return result;
 }
@@ -455,115 +471,10 @@ enum store_result sched_job_change(struct job *j, enum step_event_kind kind, str
     return result;
 }
 
-/* --- results ---------------------------------------------------------------------------------- */
-
-static void note_error(struct job *j, struct run *run)
+void sched_job_say(struct job *j, char *text)
 {
-    if (err_is_set(&run->err)) {
-        j->last_err = run->err;
-    }
-}
-
-static struct step_event plan_event(struct job *j, struct run *run)
-{
-    struct step_event event = {.kind = EV_PLANNED, .u.plan = run->plan_result};
-    if (cancel_is_raised(&run->cancel)) {
-        event.kind = EV_PLAN_CANCELED;
-        return event;
-    }
-    if (!run->is_ok) {
-        event.kind = EV_NO_FE;
-        log_info("job.waiting", "job", j->rec.name, "reason", run->err.msg, NULL);
-        set_text(&j->runtime_msg, xasprintf("Waiting for the FE: %s", run->err.msg));
-        return event;
-    }
-    if (run->plan.end_offset != NULL) {
-        set_text(&j->end_offset, take_ptr(run->plan.end_offset));
-    }
-    set_text(&j->runtime_msg, NULL);
-    if (run->plan_result == PLAN_EMPTY) {
-        set_text(&j->runtime_msg,
-                 xasprintf("No data available for consumption at the moment, will retry after "
-                           "%" PRId64,
-                           clock_wall_ms() + j->step.max_interval_ms));
-    }
-    plan_fini(&j->plan);
-    j->plan = run->plan;
-    run->plan = (struct plan){0};
-    return event;
-}
-
-static void take_report(struct job *j, struct run *run)
-{
-    struct load_report *r = &run->load;
-    j->task.start_ms = run->start_ms;
-    j->task.stat.scanned_rows = r->stat.scanned_rows;
-    j->task.stat.filtered_rows = r->stat.filtered_rows;
-    set_text(&j->task.txn_id, take_ptr(r->txn_id));
-    set_text(&j->task.tracking_url, take_ptr(r->tracking_url));
-    set_text(&j->task.first_error, take_ptr(r->first_error));
-}
-
-static struct step_event load_event(struct job *j, struct run *run)
-{
-    struct step_event event = {
-        .kind = EV_LOADED,
-        .u.load = {.result = run->load_result, .is_data_error = run->load.is_data_error},
-    };
-    set_text(&j->runtime_msg, NULL);
-    if (run->load_result == LOAD_NOT_SENT) {
-        set_text(&j->runtime_msg, xasprintf("Waiting for the FE: %s", run->err.msg));
-    } else {
-        take_report(j, run);
-    }
-    if (run->load_result != LOAD_VISIBLE) {
-        log_info("task.answer", "job", j->rec.name, "label", j->task.label, "result",
-                 load_result_name(run->load_result), "reason", run->err.msg, NULL);
-    }
-    return event;
-}
-
-static struct step_event label_event(struct job *j, struct run *run)
-{
-    struct step_event event = {.kind = EV_LABEL, .u.label = run->label_state};
-    bool is_witness = j->step.phase == PHASE_WITNESS;
-    log_info("task.label", "job", j->rec.name, "label", run->label, "state",
-             label_state_name(run->label_state), "reason", run->err.msg, NULL);
-    set_text(&j->runtime_msg, sched_job_label_text(j, run));
-    if (!is_witness && run->label_report.txn_id != NULL) {
-        set_text(&j->task.txn_id, take_ptr(run->label_report.txn_id));
-    }
-    if (!is_witness && run->label_state == LABEL_ABORTED && run->label_report.reason != NULL &&
-        !err_is_set(&j->last_err)) {
-        (void)err_say(&j->last_err, "Doris aborted the transaction: %s", run->label_report.reason);
-    }
-    return event;
-}
-
-void sched_job_run_done(struct job *j, struct run *run)
-{
-    struct step_event event = {0};
-    assert(j->run == run);
-    j->run = NULL;
-    if (run->kind == RUN_PLAN || run->kind == RUN_LOAD) {
-        j->last_err = (struct err){0};
-        note_error(j, run);
-    }
-    switch (run->kind) {
-    case RUN_PLAN: event = plan_event(j, run); break;
-    case RUN_LOAD: event = load_event(j, run); break;
-    case RUN_ASK: event = label_event(j, run); break;
-    case RUN_FENCE:
-        event.kind = EV_FENCED;
-        if (!run->is_ok) {
-            log_warn("task.fence", "job", j->rec.name, "label", run->label, "reason", run->err.msg,
-                     NULL);
-        }
-        break;
-    case RUN_CHECK: assert(!"not a job's run"); break;
-    }
-    event.now = sched_now();
-    sched_job_event(j, &event);
+    sched_set_text(&j->runtime_msg, text);
+    touch(j);
 }
 
 /* --- start ------------------------------------------------------------------------------------ */
@@ -575,6 +486,9 @@ void sched_job_restore_task(struct job *j, const struct task_record *task)
         if (task->id == j->rec.committed_task_id) {
             j->step.has_witness = task->txn_id != NULL;
             j->step.witness_ms = task->finish_ms;
+            if (j->body != NULL) { /* the newest that is known until the source is listed again */
+                sched_set_text(&j->end_offset, j->body->ops->show_offset(task->offset_after));
+            }
         }
         return;
     }
@@ -588,5 +502,19 @@ void sched_job_start(struct job *j)
 {
     if (j->body != NULL && j->step.state != JOB_FINISHED) {
         sched_job_event(j, &(struct step_event){.kind = EV_START, .now = sched_now()});
+    }
+}
+
+void sched_job_alter(struct job *j, struct job_record *to, struct job_body *body)
+{
+    bool was_unusable = j->body == NULL;
+    job_record_fini(&j->rec);
+    j->rec = *to;
+    *to = (struct job_record){0};
+    j->step.fail_code = j->rec.fail_code;
+    set_body(j, body);
+    touch(j);
+    if (was_unusable) {
+        sched_job_start(j); /* as after a restart: a task that is open is asked for */
     }
 }

@@ -1,16 +1,32 @@
 /*
  * What the scheduler's files share: sched.c (thread, loop, messages in), sched_job.c (a job's life:
- * carrying out what step() says), sched_show.c (its view and sentences), sched_command.c (what
- * users ask for). Only they include this.
+ * carrying out what step() says), sched_result.c (what its runs brought back), sched_show.c (its
+ * view and sentences), sched_command.c (what users ask for), sched_alter.c (ALTER JOB), sched_check.c
+ * and sched_explain.c (the two EXPLAINs). Only they include this.
  */
 #ifndef SCHEDULER_SCHED_PRIVATE_H
 #define SCHEDULER_SCHED_PRIVATE_H
 
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "scheduler/run.h"
 #include "scheduler/sched.h"
 #include "scheduler/wheel.h"
+
+/* For EXPLAIN JOB only: what happened in this life of the process. Monotonic ms, 0 = not yet. */
+struct job_trace {
+    int64_t state_ms; /* of the move to the present state */
+    int64_t phase_ms; /* of the move to `phase` */
+    enum step_phase phase;
+    int64_t due_ms;  /* when the timer was set to go off */
+    int64_t plan_ms; /* of the end of the last planning */
+    enum plan_result plan;
+    bool is_fe_missing;       /* it could not ask the FE */
+    int64_t n_files, n_bytes; /* of PLAN_RANGE */
+    bool has_more;
+    char *plan_error; /* owned; of PLAN_FAIL, or of the missing FE */
+};
 
 /* One job, as the scheduler's thread has it. */
 struct job {
@@ -30,7 +46,11 @@ struct job {
     char *runtime_msg;
     struct job_view *view; /* NULL: to be made anew */
     bool is_held;          /* wants to plan, waits for recovery */
+    struct job_trace trace;
 };
+
+/* EXPLAIN CREATE JOBs at a time: each may keep a runner for a minute. */
+enum { SCHED_MOST_EXPLAINS = 4 };
 
 struct sched {
     struct sched_options options;
@@ -43,6 +63,7 @@ struct sched {
     size_t n_jobs, jobs_size;
     size_t n_recovering; /* jobs whose open task of an earlier life was not asked yet */
     size_t n_checks;     /* CREATE JOBs being checked; they count against max_jobs */
+    struct run *explains[SCHED_MOST_EXPLAINS]; /* under way or waiting, borrowed; NULL: free */
     struct sched_counters counters;
     bool is_stopping;
     bool is_started;
@@ -66,18 +87,33 @@ const struct source_ops *sched_find_source(const struct sched *s, const char *tv
 struct job_body *sched_make_body(const struct sched *s, struct job_spec *spec, struct err *err);
 void sched_reply(struct sched_request *r);
 
+/* Takes `text`. */
+static inline void sched_set_text(char **to, char *text)
+{
+    free(*to);
+    *to = text;
+}
+
 /* sched_job.c */
 struct job *sched_job_create(struct sched *s, const struct job_record *rec, struct job_body *body);
 void sched_job_destroy(struct job *j);
 void sched_job_event(struct job *j, const struct step_event *event);
-void sched_job_run_done(struct job *j, struct run *run);
+/* What ALTER JOB changed, when it is stored. Takes the texts of `to`, and `body`. */
+void sched_job_alter(struct job *j, struct job_record *to, struct job_body *body);
+/* jobs().JobRuntimeMsg: takes `text`, NULL clears. */
+void sched_job_say(struct job *j, char *text);
 void sched_job_start(struct job *j);
+/* What Doris may take for one statement of such a job. `body` may be NULL. */
+int64_t sched_job_timeout_s(const struct sched *s, const struct job_body *body);
 /* The task read from the store as unfinished, or a finished one, oldest first. */
 void sched_job_restore_task(struct job *j, const struct task_record *task);
 /* Lets the jobs plan whose database has no recovering job any more. */
 void sched_job_release_held(struct sched *s);
 /* PAUSE or RESUME: the job moves only when its new state is stored. */
 enum store_result sched_job_change(struct job *j, enum step_event_kind kind, struct err *err);
+
+/* sched_result.c */
+void sched_job_run_done(struct job *j, struct run *run);
 
 /* sched_show.c */
 struct job_view *sched_job_view(struct job *j); /* a new reference */
@@ -86,7 +122,26 @@ char *sched_job_reason_text(const struct job *j, enum step_reason reason);
 /* What a task waits for, after its label was asked; NULL when that told how it ended. */
 char *sched_job_label_text(const struct job *j, const struct run *run);
 
+/* sched_explain.c */
+void sched_explain_job(const struct job *j, struct explain *e);
+/* After step(): what the job was before, and is now. */
+void sched_trace_moved(struct job *j, enum job_state before);
+void sched_trace_plan(struct job *j, const struct run *run);
+
+/* sched_check.c */
+void sched_explain_create(struct sched *s, struct sched_request *r);
+void sched_explain_done(struct sched *s, struct run *run);
+/* A run that no thread has begun is given up. */
+void sched_explain_drop(struct sched *s, struct run *run);
+void sched_explain_forget(struct sched *s, uint64_t session_id);
+
+/* sched_alter.c */
+bool sched_alter_begin(struct sched *s, struct sched_request *r); /* false: refused, err is set */
+bool sched_alter_finish(struct sched *s, struct sched_request *r, struct run *run);
+
 /* sched_command.c */
+/* The job that was found before the user's rights were checked, and no other of the same name. */
+struct job *sched_same_job(struct sched *s, struct sched_request *r);
 void sched_command(struct sched *s, struct sched_request *r);
 void sched_check_done(struct sched *s, struct run *run);
 

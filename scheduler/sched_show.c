@@ -91,8 +91,14 @@ char *sched_job_label_text(const struct job *j, const struct run *run)
                          "%s; with doris.http set Sluice can abort it",
                          j->task.id, run->label, label_state_name(run->label_state));
     case LABEL_UNKNOWN:
-    case LABEL_VISIBLE:
-    case LABEL_ABORTED: break;
+    case LABEL_ABORTED:
+        if (j->step.is_canceled) {
+            return xasprintf("Task %" PRId64 " is being canceled. While a statement of it whose "
+                             "answer was lost may still begin, Doris is asked for label %s again",
+                             j->task.id, run->label);
+        }
+        break;
+    case LABEL_VISIBLE: break;
     }
     return NULL;
 }

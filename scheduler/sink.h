@@ -62,6 +62,16 @@ struct label_report {
     char *reason; /* why it was aborted */
 };
 
+/* What explain() is asked about. All borrowed. */
+struct sink_explain {
+    const struct job_spec *spec;
+    const char *sql; /* the first range's INSERT without a label; NULL: there is none */
+    int64_t label_window_ms;
+    int64_t timeout_s; /* of a load's statement */
+    int64_t deadline_us;
+    const struct cancel *cancel;
+};
+
 struct sink;
 
 struct sink_ops {
@@ -87,6 +97,11 @@ struct sink_ops {
      */
     bool (*check)(struct sink *k, const struct job_spec *spec, const char *sql, int64_t deadline_us,
                   const struct cancel *cancel, struct fe_traits *ret_traits, struct err *err);
+    /*
+     * For EXPLAIN CREATE JOB: whether the FE would do its part (account, rights, target, columns,
+     * plan), and the guarantee that holds with it. Nothing is loaded; a failure is a line.
+     */
+    void (*explain)(struct sink *k, const struct sink_explain *request, struct explain *e);
     /* Version of the FE; asked again after every reconnect to another FE, else cached. */
     bool (*traits)(struct sink *k, int64_t deadline_us, const struct cancel *cancel,
                    struct fe_traits *ret, struct err *err);

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "scheduler/cancel.h"
+#include "scheduler/explain.h"
 #include "scheduler/spec.h"
 
 enum plan_result {
@@ -72,6 +73,14 @@ struct source_ops {
 
     /* The committed offset that property "offset" of CREATE or ALTER JOB means. Pure. */
     bool (*parse_offset)(const char *text, char **ret_offset, struct err *err);
+    /*
+     * For EXPLAIN CREATE JOB: plan() as the job's first task would, and what a user wants to know of
+     * the source and of the properties that are its own, in lines. A failure is a line, too.
+     */
+    enum plan_result (*explain)(struct source *s, const char *offset, const struct fe_traits *fe,
+                                int64_t deadline_us, const struct cancel *cancel, struct plan *ret,
+                                struct explain *e);
+
     /* `offset` (the stored form) as CurrentOffset of jobs() shows it; the caller owns the text. */
     char *(*show_offset)(const char *offset);
 };

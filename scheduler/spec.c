@@ -37,6 +37,10 @@ void job_spec_destroy(struct job_spec *spec)
     free(spec->insert.current_db);
     free(spec->insert.target_db);
     free(spec->insert.target_table);
+    for (size_t i = 0; i < spec->insert.n_columns; i++) {
+        free(spec->insert.columns[i]);
+    }
+    free(spec->insert.columns);
     free(spec->insert.tvf);
     free_props(spec->insert.tvf_props, spec->insert.n_tvf_props);
     free_props(spec->props, spec->n_props);

@@ -28,6 +28,11 @@ struct insert_spec {
     /* " WITH LABEL `x`" goes to sql[label_at .. label_end); not empty when the user wrote one. */
     size_t label_at;
     size_t label_end;
+    /* Without sql[insert_at .. query_at) the query alone is left; not inside one another's places. */
+    size_t insert_at;
+    size_t query_at;
+    char **columns; /* owned; the target columns that the user listed, in that order; none: all */
+    size_t n_columns;
     char *tvf; /* owned, lower case: "s3" */
     struct spec_prop *tvf_props;
     size_t n_tvf_props;

@@ -35,7 +35,14 @@
  *     Doris remembers a label for longer than it takes a lost statement to begin; this is assumed.
  *     Until it must be dead, "not loaded" allows sending the same label and range again (one of the
  *     two is refused), but never closing the task, since the next task's label would not collide:
- *     the job then pauses with its task open, and RESUME takes that task up again.
+ *     the job then pauses with its task open and asks on, and RESUME takes that task up again.
+ *
+ * CANCEL TASK goes the same safe way as a PAUSE with a task open, but for the job, which goes on:
+ * the statement is killed, its label asked. VISIBLE: the task is SUCCESS, nothing was canceled.
+ * Surely not loaded, and no straggler can be left: CANCELED, and the next tick plans the range anew
+ * under the next task id. While a straggler may live the job waits with the task open, asking; a
+ * PAUSE and RESUME of the job take the cancellation back. It is not stored: after a crash the task
+ * is taken up as any other.
  */
 #ifndef SCHEDULER_STEP_H
 #define SCHEDULER_STEP_H
@@ -90,7 +97,7 @@ struct step_job {
     int64_t ask_ms;     /* monotonic, of the last ACT_ASK: what it finds out is at least so new */
     int64_t proof_ms;   /* monotonic: the task was surely not loaded then; 0 = at its INTENT */
     int64_t unowned_ms; /* monotonic: PREPARE seen first with no statement of ours, 0 = not */
-    bool is_canceled;   /* by PAUSE: close it as CANCELED when that is safe */
+    bool is_canceled;   /* by PAUSE, CANCEL TASK: close it as CANCELED when that is safe */
     bool is_data_error; /* the last load was refused for its rows */
     bool is_committed;  /* Doris said COMMITTED: whatever it forgets, never to be sent again */
     bool is_loaded;     /* Doris said VISIBLE, or proved the range empty: the store is behind */
@@ -111,6 +118,7 @@ enum step_event_kind {
     EV_PAUSE,
     EV_RESUME,
     EV_RESOLVE, /* u.is_committed: the user decides about an IN_DOUBT task */
+    EV_CANCEL,  /* the user wants the open task of an active job canceled */
 };
 
 /*

@@ -60,8 +60,12 @@ struct store_ops {
      * `location` is the URL behind "scheme:". Creates what is not there (mode 0600), refuses what
      * is not ours, what a newer version wrote, and what another process has open, each with a
      * sentence that says so. NULL on failure.
+     *
+     * Texts that may hold secrets are encrypted with the key in the file `key_file`; "" is a file
+     * beside the store. The file is made together with the store and never afterwards: a store whose
+     * key is missing, wrong or open to others is refused.
      */
-    struct store *(*open)(const char *location, struct err *err);
+    struct store *(*open)(const char *location, const char *key_file, struct err *err);
     void (*close)(struct store *st);
     int64_t (*epoch)(const struct store *st);
 
@@ -74,6 +78,12 @@ struct store_ops {
     enum store_result (*job_delete)(struct store *st, int64_t job_id, struct err *err);
     enum store_result (*job_update)(struct store *st, int64_t job_id, const struct job_update *u,
                                     struct err *err);
+    /*
+     * ALTER JOB: sql, properties, offset, fail_code and fail_msg become those of `job`, and no older
+     * text of them stays behind in the file. STORE_STALE: the job is gone, not PAUSED, or
+     * last_task_id or committed_task_id is another one.
+     */
+    enum store_result (*job_alter)(struct store *st, const struct job_record *job, struct err *err);
 
     /* The INTENT: range and label are durable before anything is sent. */
     enum store_result (*task_begin)(struct store *st, const struct task_record *task,

@@ -10,6 +10,8 @@ enum column_type {
     COLUMN_INT,
     COLUMN_TEXT,       /* NULL is stored as NULL */
     COLUMN_TEXT_OR_NO, /* NOT NULL in the table: NULL is stored as '' */
+    COLUMN_SEALED,     /* a text encrypted; NULL is stored as NULL */
+    COLUMN_SEALED_OR_NO,
     COLUMN_JOB_STATE,
     COLUMN_TASK_STATE,
     COLUMN_FAIL_CODE,
@@ -25,7 +27,12 @@ struct store_rows_table {
     const char *name;
     const struct column *columns;
     size_t n_columns;
+    const char *ids;       /* what SELECT finds a row's place by: job, task */
+    size_t job_id_offset;  /* of the members in the record */
+    size_t task_id_offset; /* NO_TASK_ID: it has none */
 };
+
+#define NO_TASK_ID SIZE_MAX
 
 enum { LONGEST_SQL = 4096 };
 
@@ -41,13 +48,13 @@ static const struct column job_columns[] = {
     {JOB(current_db, COLUMN_TEXT)},
     {JOB(target_db, COLUMN_TEXT_OR_NO)},
     {JOB(target_table, COLUMN_TEXT_OR_NO)},
-    {"\"sql\"", COLUMN_TEXT, offsetof(struct job_record, sql)},
-    {JOB(properties, COLUMN_TEXT_OR_NO)},
-    {JOB(comment, COLUMN_TEXT_OR_NO)},
+    {"\"sql\"", COLUMN_SEALED_OR_NO, offsetof(struct job_record, sql)},
+    {JOB(properties, COLUMN_SEALED_OR_NO)},
+    {JOB(comment, COLUMN_SEALED_OR_NO)},
     {JOB(create_ms, COLUMN_INT)},
     {JOB(state, COLUMN_JOB_STATE)},
     {JOB(fail_code, COLUMN_FAIL_CODE)},
-    {JOB(fail_msg, COLUMN_TEXT)},
+    {JOB(fail_msg, COLUMN_SEALED)},
     {JOB(n_resumes, COLUMN_INT)},
     {"\"offset\"", COLUMN_TEXT, offsetof(struct job_record, offset)},
     {JOB(last_task_id, COLUMN_INT)},
@@ -74,9 +81,9 @@ static const struct column task_columns[] = {
     {TASK(create_ms, COLUMN_INT)},
     {TASK(start_ms, COLUMN_INT)},
     {TASK(finish_ms, COLUMN_INT)},
-    {TASK(error, COLUMN_TEXT)},
-    {TASK(first_error, COLUMN_TEXT)},
-    {TASK(tracking_url, COLUMN_TEXT)},
+    {TASK(error, COLUMN_SEALED)},
+    {TASK(first_error, COLUMN_SEALED)},
+    {TASK(tracking_url, COLUMN_SEALED)},
     {TASK(txn_id, COLUMN_TEXT)},
     {STAT(struct task_record, scanned_rows)},
     {STAT(struct task_record, load_bytes)},
@@ -85,8 +92,35 @@ static const struct column task_columns[] = {
     {STAT(struct task_record, filtered_rows)},
 };
 
-const struct store_rows_table store_rows_jobs = {"jobs", job_columns, ARRAY_SIZE(job_columns)};
-const struct store_rows_table store_rows_tasks = {"tasks", task_columns, ARRAY_SIZE(task_columns)};
+const struct store_rows_table store_rows_jobs = {
+    .name = "jobs",
+    .columns = job_columns,
+    .n_columns = ARRAY_SIZE(job_columns),
+    .ids = "id, 0",
+    .job_id_offset = offsetof(struct job_record, id),
+    .task_id_offset = NO_TASK_ID,
+};
+const struct store_rows_table store_rows_tasks = {
+    .name = "tasks",
+    .columns = task_columns,
+    .n_columns = ARRAY_SIZE(task_columns),
+    .ids = "job_id, id",
+    .job_id_offset = offsetof(struct task_record, job_id),
+    .task_id_offset = offsetof(struct task_record, id),
+};
+
+static struct store_place place_of(const struct store_rows_table *t, const struct column *c,
+                                   const void *record)
+{
+    const char *base = record;
+    bool has_task = t->task_id_offset != NO_TASK_ID;
+    return (struct store_place){
+        .table = t->name,
+        .column = c->name,
+        .job_id = *(const int64_t *)(base + t->job_id_offset),
+        .task_id = has_task ? *(const int64_t *)(base + t->task_id_offset) : 0,
+    };
+}
 
 static void append_names(struct buf *b, const struct store_rows_table *t)
 {
@@ -109,6 +143,21 @@ char *store_rows_insert_sql(const struct store_rows_table *t)
     return buf_take_text(&b);
 }
 
+char *store_rows_update_sql(const struct store_rows_table *t, const char *tail)
+{
+    struct buf b = buf_with_max(LONGEST_SQL);
+    buf_printf(&b, "UPDATE %s SET ", t->name);
+    for (size_t i = 0; i < t->n_columns; i++) {
+        struct span plain = span_of(t->columns[i].name);
+        bool is_quoted = plain.p[0] == '"';
+        plain = is_quoted ? (struct span){plain.p + 1, plain.n - 2} : plain;
+        buf_printf(&b, "%s%s = :%.*s", i > 0 ? ", " : "", t->columns[i].name, SPAN_ARG(plain));
+    }
+    buf_printf(&b, " %s", tail);
+    assert(buf_ok(&b));
+    return buf_take_text(&b);
+}
+
 char *store_rows_select_sql(const struct store_rows_table *t, const char *tail)
 {
     struct buf b = buf_with_max(LONGEST_SQL);
@@ -126,15 +175,32 @@ static int bind_text(struct sqlite3_stmt *q, int at, const char *text)
                : sqlite3_bind_text64(q, at, text, strlen(text), SQLITE_STATIC, SQLITE_UTF8);
 }
 
-static int bind_member(struct sqlite3_stmt *q, int at, enum column_type type, const void *member)
+int store_rows_bind_sealed(struct sqlite3_stmt *q, int at, struct store_seal *seal,
+                           const struct store_place *place, const char *text)
+{
+    if (text == NULL) {
+        return sqlite3_bind_null(q, at);
+    }
+    char *sealed = store_seal_close(seal, place, span_of(text));
+    return sealed == NULL ? STORE_ROWS_SEAL
+                          : sqlite3_bind_text64(q, at, sealed, strlen(sealed), free, SQLITE_UTF8);
+}
+
+static const char *text_or_no(const void *member)
+{
+    const char *text = *(char *const *)member;
+    return text != NULL ? text : "";
+}
+
+static int bind_member(struct sqlite3_stmt *q, int at, enum column_type type,
+                       struct store_seal *seal, const struct store_place *place, const void *member)
 {
     switch (type) {
     case COLUMN_INT: return sqlite3_bind_int64(q, at, *(const int64_t *)member);
     case COLUMN_TEXT: return bind_text(q, at, *(char *const *)member);
-    case COLUMN_TEXT_OR_NO: {
-        const char *text = *(char *const *)member;
-        return bind_text(q, at, text != NULL ? text : "");
-    }
+    case COLUMN_TEXT_OR_NO: return bind_text(q, at, text_or_no(member));
+    case COLUMN_SEALED: return store_rows_bind_sealed(q, at, seal, place, *(char *const *)member);
+    case COLUMN_SEALED_OR_NO: return store_rows_bind_sealed(q, at, seal, place, text_or_no(member));
     case COLUMN_JOB_STATE: return bind_text(q, at, job_state_name(*(const enum job_state *)member));
     case COLUMN_TASK_STATE:
         return bind_text(q, at, task_state_name(*(const enum task_state *)member));
@@ -143,11 +209,14 @@ static int bind_member(struct sqlite3_stmt *q, int at, enum column_type type, co
     return SQLITE_MISUSE;
 }
 
-int store_rows_bind(struct sqlite3_stmt *q, const struct store_rows_table *t, const void *record)
+int store_rows_bind(struct sqlite3_stmt *q, const struct store_rows_table *t,
+                    struct store_seal *seal, const void *record)
 {
     for (size_t i = 0; i < t->n_columns; i++) {
         const struct column *c = &t->columns[i];
-        int rc = bind_member(q, (int)i + 1, c->type, (const char *)record + c->offset);
+        struct store_place place = place_of(t, c, record);
+        int rc =
+            bind_member(q, (int)i + 1, c->type, seal, &place, (const char *)record + c->offset);
         if (rc != SQLITE_OK) {
             return rc;
         }
@@ -168,6 +237,18 @@ static int read_text(struct sqlite3_stmt *q, int at, char **ret)
     }
     *ret = xmemdup0(text, (size_t)sqlite3_column_bytes(q, at));
     return SQLITE_OK;
+}
+
+static int read_sealed(struct sqlite3_stmt *q, int at, struct store_seal *seal,
+                       const struct store_place *place, char **ret)
+{
+    _cleanup_free_ char *sealed = NULL;
+    int rc = read_text(q, at, &sealed);
+    if (rc == SQLITE_OK && sealed != NULL) {
+        *ret = store_seal_open(seal, place, span_of(sealed));
+        rc = *ret != NULL ? SQLITE_OK : STORE_ROWS_SEAL;
+    }
+    return rc;
 }
 
 static int read_name(struct sqlite3_stmt *q, int at, enum column_type type, void *member)
@@ -196,20 +277,31 @@ static int read_member(struct sqlite3_stmt *q, int at, enum column_type type, vo
     case COLUMN_JOB_STATE:
     case COLUMN_TASK_STATE:
     case COLUMN_FAIL_CODE: return read_name(q, at, type, member);
+    case COLUMN_SEALED:
+    case COLUMN_SEALED_OR_NO: break; /* read_row() */
     }
     return SQLITE_MISUSE;
 }
 
+static bool is_sealed(const struct column *c)
+{
+    return c->type == COLUMN_SEALED || c->type == COLUMN_SEALED_OR_NO;
+}
+
 /*
  * Fills a zeroed record from the current row; its texts are the caller's, also after a failure.
- * CORRUPT for a name that is no state or fail code.
+ * CORRUPT for a name that is no state or fail code. The ids come first: they say where a text is.
  */
-static int read_row(struct sqlite3_stmt *q, const struct store_rows_table *t, void *record)
+static int read_row(struct sqlite3_stmt *q, const struct store_rows_table *t,
+                    struct store_seal *seal, void *record)
 {
     assert(sqlite3_column_count(q) == (int)t->n_columns);
     for (size_t i = 0; i < t->n_columns; i++) {
         const struct column *c = &t->columns[i];
-        int rc = read_member(q, (int)i, c->type, (char *)record + c->offset);
+        char *member = (char *)record + c->offset;
+        struct store_place place = place_of(t, c, record);
+        int rc = is_sealed(c) ? read_sealed(q, (int)i, seal, &place, (char **)(void *)member)
+                              : read_member(q, (int)i, c->type, member);
         if (rc != SQLITE_OK) {
             return rc;
         }
@@ -240,24 +332,25 @@ static struct task_record *add_task(struct task_list *list)
     return &list->items[list->n++];
 }
 
-static int load_tasks(struct sqlite3_stmt *q, int64_t job_id, struct task_list *ret)
+static int load_tasks(struct sqlite3_stmt *q, int64_t job_id, struct store_seal *seal,
+                      struct task_list *ret)
 {
     int rc = sqlite3_bind_int64(q, 1, job_id);
     while (rc == SQLITE_OK && (rc = sqlite3_step(q)) == SQLITE_ROW) {
-        rc = read_row(q, &store_rows_tasks, add_task(ret));
+        rc = read_row(q, &store_rows_tasks, seal, add_task(ret));
     }
     (void)sqlite3_reset(q); /* repeats the code of the step */
     return rc;
 }
 
-static int load_job(struct sqlite3_stmt *jobs, struct sqlite3_stmt *tasks, store_load_fn each,
-                    void *arg)
+static int load_job(struct sqlite3_stmt *jobs, struct sqlite3_stmt *tasks, struct store_seal *seal,
+                    store_load_fn each, void *arg)
 {
     _cleanup_job_record_ struct job_record job = {0};
     _cleanup_(task_list_fini) struct task_list list = {0};
-    int rc = read_row(jobs, &store_rows_jobs, &job);
+    int rc = read_row(jobs, &store_rows_jobs, seal, &job);
     if (rc == SQLITE_OK) {
-        rc = load_tasks(tasks, job.id, &list);
+        rc = load_tasks(tasks, job.id, seal, &list);
     }
     if (rc != SQLITE_DONE) {
         return rc;
@@ -266,13 +359,107 @@ static int load_job(struct sqlite3_stmt *jobs, struct sqlite3_stmt *tasks, store
     return SQLITE_OK;
 }
 
-int store_rows_load(struct sqlite3_stmt *jobs, struct sqlite3_stmt *tasks, store_load_fn each,
-                    void *arg)
+int store_rows_load(struct sqlite3_stmt *jobs, struct sqlite3_stmt *tasks, struct store_seal *seal,
+                    store_load_fn each, void *arg)
 {
     int rc = SQLITE_OK;
     while (rc == SQLITE_OK && (rc = sqlite3_step(jobs)) == SQLITE_ROW) {
-        rc = load_job(jobs, tasks, each, arg);
+        rc = load_job(jobs, tasks, seal, each, arg);
     }
     (void)sqlite3_reset(jobs); /* repeats the code of the step */
+    return rc;
+}
+
+/* --- encrypting what is there ----------------------------------------------------------------- */
+
+/* SELECT rowid, job id, task id, the columns … of the row behind ?1. */
+static char *next_row_sql(const struct store_rows_table *t)
+{
+    struct buf b = buf_with_max(LONGEST_SQL);
+    buf_printf(&b, "SELECT rowid, %s", t->ids);
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (is_sealed(&t->columns[i])) {
+            buf_printf(&b, ", %s", t->columns[i].name);
+        }
+    }
+    buf_printf(&b, " FROM %s WHERE rowid > ?1 ORDER BY rowid LIMIT 1", t->name);
+    assert(buf_ok(&b));
+    return buf_take_text(&b);
+}
+
+/* UPDATE of the same columns, in their order from ?2 on, of row ?1. */
+static char *set_row_sql(const struct store_rows_table *t)
+{
+    struct buf b = buf_with_max(LONGEST_SQL);
+    int n = 1;
+    buf_printf(&b, "UPDATE %s SET ", t->name);
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (is_sealed(&t->columns[i])) {
+            n++;
+            buf_printf(&b, "%s%s = ?%d", n > 2 ? ", " : "", t->columns[i].name, n);
+        }
+    }
+    buf_append_text(&b, " WHERE rowid = ?1");
+    assert(buf_ok(&b));
+    return buf_take_text(&b);
+}
+
+/* `from` stands on a row of next_row_sql(). */
+static int seal_row(struct sqlite3_stmt *row, struct sqlite3_stmt *set,
+                    const struct store_rows_table *t, enum store_rows_from from,
+                    struct store_seal *seal)
+{
+    int at = 2;
+    int rc = sqlite3_bind_int64(set, 1, sqlite3_column_int64(row, 0));
+    for (size_t i = 0; i < t->n_columns && rc == SQLITE_OK; i++) {
+        _cleanup_free_ char *text = NULL;
+        struct store_place place = {
+            .table = t->name,
+            .column = t->columns[i].name,
+            .job_id = sqlite3_column_int64(row, 1),
+            .task_id = sqlite3_column_int64(row, 2),
+        };
+        if (!is_sealed(&t->columns[i])) {
+            continue;
+        }
+        rc = from == STORE_ROWS_SEALED ? read_sealed(row, at + 1, seal, &place, &text)
+                                       : read_text(row, at + 1, &text);
+        if (rc == SQLITE_OK) {
+            rc = store_rows_bind_sealed(set, at, seal, &place, text);
+        }
+        at++;
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(set);
+    }
+    (void)sqlite3_reset(set); /* repeats the code of the step */
+    (void)sqlite3_clear_bindings(set);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int store_rows_seal_all(struct sqlite3 *db, const struct store_rows_table *t,
+                        enum store_rows_from from, struct store_seal *seal)
+{
+    struct sqlite3_stmt *next = NULL;
+    struct sqlite3_stmt *set = NULL;
+    int64_t last = INT64_MIN;
+    _cleanup_free_ char *next_sql = next_row_sql(t);
+    _cleanup_free_ char *set_sql = set_row_sql(t);
+    int rc = sqlite3_prepare_v2(db, next_sql, -1, &next, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_prepare_v2(db, set_sql, -1, &set, NULL);
+    }
+    while (rc == SQLITE_OK) {
+        (void)sqlite3_bind_int64(next, 1, last); /* fails on a programmer's mistake only */
+        rc = sqlite3_step(next);
+        if (rc != SQLITE_ROW) {
+            break;
+        }
+        last = sqlite3_column_int64(next, 0);
+        rc = seal_row(next, set, t, from, seal);
+        (void)sqlite3_reset(next);
+    }
+    (void)sqlite3_finalize(next); /* repeat the codes of the steps */
+    (void)sqlite3_finalize(set);
     return rc;
 }

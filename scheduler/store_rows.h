@@ -7,27 +7,50 @@
 #define SCHEDULER_STORE_ROWS_H
 
 #include "scheduler/store.h"
+#include "scheduler/store_seal.h"
 
+struct sqlite3;
 struct sqlite3_stmt;
 struct store_rows_table;
+
+/* A result code besides SQLite's own ones: seal->err says why a value could not be (de)crypted. */
+enum { STORE_ROWS_SEAL = 23 }; /* SQLITE_AUTH, which only an authorizer would give */
 
 extern const struct store_rows_table store_rows_jobs;  /* of struct job_record */
 extern const struct store_rows_table store_rows_tasks; /* of struct task_record */
 
 /* "INSERT INTO t (…) VALUES (…)", a parameter a column. The caller owns the text. */
 char *store_rows_insert_sql(const struct store_rows_table *t);
+/* "UPDATE t SET …", the same parameters, also by name: ":id", say, in `tail`. Caller owns. */
+char *store_rows_update_sql(const struct store_rows_table *t, const char *tail);
 /* "SELECT … FROM t " and `tail`. The caller owns the text. */
 char *store_rows_select_sql(const struct store_rows_table *t, const char *tail);
 
-/* Returns an SQLite result code. The texts are borrowed until the statement is reset. */
-int store_rows_bind(struct sqlite3_stmt *q, const struct store_rows_table *t, const void *record);
+/*
+ * Binds the columns of a record, those with secrets encrypted. Returns an SQLite result code or
+ * STORE_ROWS_SEAL. The other texts are borrowed until the statement is reset.
+ */
+int store_rows_bind(struct sqlite3_stmt *q, const struct store_rows_table *t,
+                    struct store_seal *seal, const void *record);
+/* Binds one text of a column with secrets, NULL for a NULL. */
+int store_rows_bind_sealed(struct sqlite3_stmt *q, int at, struct store_seal *seal,
+                           const struct store_place *place, const char *text);
 
 /*
  * Calls `each` for every job and its tasks. `jobs` comes from store_rows_select_sql() and stays open
  * all the while, so that everything is of one snapshot; `tasks` likewise, with the job's id as its
- * only parameter. Returns an SQLite result code, DONE when all went well.
+ * only parameter. Returns an SQLite result code, DONE when all went well, or STORE_ROWS_SEAL.
  */
-int store_rows_load(struct sqlite3_stmt *jobs, struct sqlite3_stmt *tasks, store_load_fn each,
-                    void *arg);
+int store_rows_load(struct sqlite3_stmt *jobs, struct sqlite3_stmt *tasks, struct store_seal *seal,
+                    store_load_fn each, void *arg);
+
+enum store_rows_from { STORE_ROWS_PLAIN, STORE_ROWS_SEALED };
+
+/*
+ * Encrypts the table's columns with secrets with the first key, in the transaction under way.
+ * Returns an SQLite result code, DONE when all went well, or STORE_ROWS_SEAL.
+ */
+int store_rows_seal_all(struct sqlite3 *db, const struct store_rows_table *t,
+                        enum store_rows_from from, struct store_seal *seal);
 
 #endif

@@ -16,11 +16,12 @@ enum {
 static_assert(STORE_SCHEMA_ID > 0, "application_id is a positive 32-bit number");
 
 /*
- * meta   one row; epoch is raised by every open
+ * meta   one row; epoch is raised by every open; the key's check is store_crypt.c's
  * jobs   a row a job; "offset" is the committed one
  * tasks  a row a task; at most one unfinished task a job, which the partial index enforces
  *
  * Enums are stored under the names users see, so that a store can be read with the sqlite3 shell.
+ * Columns that may hold secrets (store_rows.c says which) are encrypted, store_seal.h says how.
  */
 #define COUNTER(name) name " INTEGER NOT NULL CHECK (" name " >= 0), "
 /* What Doris reports is not worth refusing a commit for: no CHECK. */
@@ -77,8 +78,14 @@ static const char version_1[] =
     "CREATE UNIQUE INDEX tasks_unfinished ON tasks (job_id) "
     "WHERE state IN ('PENDING', 'RUNNING');";
 
+/* From here on columns with secrets are encrypted: store_crypt.c. */
+static const char version_2[] =
+    "ALTER TABLE meta ADD COLUMN key_check TEXT; "
+    "ALTER TABLE meta ADD COLUMN is_scrubbed INTEGER NOT NULL DEFAULT 0 "
+    "CHECK (is_scrubbed IN (0, 1));";
+
 /* steps[v] takes a file from version v to v + 1. Released steps are never edited. */
-static const char *const steps[] = {version_1};
+static const char *const steps[] = {version_1, version_2};
 
 static_assert(ARRAY_SIZE(steps) == STORE_SCHEMA_VERSION, "one step a version");
 

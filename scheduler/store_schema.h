@@ -14,7 +14,7 @@ struct sqlite3;
 
 enum {
     STORE_SCHEMA_ID = 0x534c5543, /* application_id of the file: "SLUC" */
-    STORE_SCHEMA_VERSION = 1,     /* user_version of the file */
+    STORE_SCHEMA_VERSION = 2,     /* user_version of the file */
 };
 
 /* Are application id and version, read from a file's header, ones we may write to? */

@@ -15,6 +15,7 @@
 
 #include "base/xmalloc.h"
 #include "scheduler/store.h"
+#include "scheduler/store_crypt.h"
 #include "scheduler/store_error.h"
 #include "scheduler/store_file.h"
 #include "scheduler/store_rows.h"
@@ -33,18 +34,20 @@ enum query {
     Q_JOB_DELETE,
     Q_JOB_DELETE_TASKS,
     Q_JOB_UPDATE,
+    Q_JOB_ALTER,
     Q_TASK_INSERT,
     Q_TASK_GIVE_ID,
     Q_TASK_COMMIT,
     Q_JOB_COMMIT,
     Q_TASK_END,
     Q_PRUNE,
+    Q_FORGET,
     N_QUERIES
 };
 
 #define UNFINISHED "state IN ('PENDING', 'RUNNING')"
 
-/* The three without a text come from the column lists of store_rows.c. */
+/* Those without a text come from the column lists of store_rows.c. */
 static const char *const queries[N_QUERIES] = {
     [Q_BEGIN] = "BEGIN IMMEDIATE",
     [Q_COMMIT] = "COMMIT",
@@ -78,12 +81,14 @@ static const char *const queries[N_QUERIES] = {
     [Q_PRUNE] = "DELETE FROM tasks WHERE job_id = ?1 AND NOT " UNFINISHED " AND id <= "
                 "(SELECT id FROM tasks WHERE job_id = ?1 AND NOT " UNFINISHED
                 " ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+    [Q_FORGET] = "PRAGMA wal_checkpoint(TRUNCATE)",
 };
 
 struct store {
     struct store_file file;
     sqlite3 *db;                    /* owned */
     sqlite3_stmt *stmts[N_QUERIES]; /* owned; prepared by open, so that ROLLBACK needs no memory */
+    struct store_seal seal;         /* the keys */
     int64_t epoch;
     char doing[160]; /* completes "cannot ", for errors of the call under way */
 };
@@ -92,7 +97,8 @@ struct store {
 struct value {
     bool is_int;
     int64_t i;
-    const char *text; /* NULL is NULL */
+    const char *text;          /* NULL is NULL */
+    struct store_place sealed; /* the column when the text is to be encrypted */
 };
 
 static struct value of_int(int64_t i)
@@ -103,6 +109,23 @@ static struct value of_int(int64_t i)
 static struct value of_text(const char *text)
 {
     return (struct value){.text = text};
+}
+
+static struct value of_job_secret(int64_t job_id, const char *column, const char *text)
+{
+    return (struct value){
+        .text = text,
+        .sealed = {.table = "jobs", .column = column, .job_id = job_id},
+    };
+}
+
+static struct value of_task_secret(int64_t job_id, int64_t task_id, const char *column,
+                                   const char *text)
+{
+    return (struct value){
+        .text = text,
+        .sealed = {.table = "tasks", .column = column, .job_id = job_id, .task_id = task_id},
+    };
 }
 
 #define VALUES(...)                                                                                \
@@ -119,7 +142,12 @@ static void doing(struct store *st, const char *format, ...)
 
 static enum store_result fail(struct store *st, int rc, struct err *err)
 {
-    (void)store_error_say(st->db, rc, st->file.path, st->doing, err);
+    if (rc == STORE_ROWS_SEAL) {
+        *err = st->seal.err;
+        (void)err_prefix(err, "store %s: cannot %s: ", st->file.path, st->doing);
+    } else {
+        (void)store_error_say(st->db, rc, st->file.path, st->doing, err);
+    }
     return STORE_FAIL;
 }
 
@@ -135,6 +163,11 @@ static char *sql_of(enum query query)
     if (query == Q_JOB_INSERT) {
         return store_rows_insert_sql(&store_rows_jobs);
     }
+    if (query == Q_JOB_ALTER) {
+        return store_rows_update_sql(&store_rows_jobs,
+                                     "WHERE id = :id AND state = 'PAUSED' AND last_task_id = "
+                                     ":last_task_id AND committed_task_id = :committed_task_id");
+    }
     if (query == Q_TASK_INSERT) {
         return store_rows_insert_sql(&store_rows_tasks);
     }
@@ -148,7 +181,7 @@ static char *sql_of(enum query query)
     return xstrdup(queries[query]);
 }
 
-static int bind_values(sqlite3_stmt *q, const struct value *values, size_t n)
+static int bind_values(struct store *st, sqlite3_stmt *q, const struct value *values, size_t n)
 {
     int rc = SQLITE_OK;
     for (size_t i = 0; i < n && rc == SQLITE_OK; i++) {
@@ -156,6 +189,8 @@ static int bind_values(sqlite3_stmt *q, const struct value *values, size_t n)
         int at = (int)i + 1;
         if (v->is_int) {
             rc = sqlite3_bind_int64(q, at, v->i);
+        } else if (v->sealed.column != NULL) {
+            rc = store_rows_bind_sealed(q, at, &st->seal, &v->sealed, v->text);
         } else {
             /* A negative length is strlen(); a NULL text binds NULL. */
             rc = sqlite3_bind_text(q, at, v->text, -1, SQLITE_STATIC);
@@ -176,7 +211,7 @@ static int run(struct store *st, enum query query, const struct value *values, s
                int64_t *ret_int)
 {
     sqlite3_stmt *q = st->stmts[query];
-    int rc = bind_values(q, values, n);
+    int rc = bind_values(st, q, values, n);
     if (rc == SQLITE_OK) {
         rc = sqlite3_step(q);
     }
@@ -191,7 +226,7 @@ static int insert(struct store *st, enum query query, const struct store_rows_ta
                   const void *record)
 {
     sqlite3_stmt *q = st->stmts[query];
-    int rc = store_rows_bind(q, table, record);
+    int rc = store_rows_bind(q, table, &st->seal, record);
     if (rc == SQLITE_OK) {
         rc = sqlite3_step(q);
     }
@@ -311,20 +346,22 @@ static void close_store(struct store *st)
      * the next open finds everything in it. */
     int rc = sqlite3_close(st->db);
     assert(rc == SQLITE_OK); /* BUSY would be a statement that we forgot */
+    store_seal_fini(&st->seal);
     store_file_close(&st->file);
     free(st);
 }
 
 DEFINE_CLEANUP(struct store *, close_store)
 
-static struct store *open_store(const char *location, struct err *err)
+static struct store *open_store(const char *location, const char *key_file, struct err *err)
 {
     _cleanup_(close_store_p) struct store *st = xcalloc(1, sizeof(*st));
     st->file.lock_fd = -1;
     if (!store_file_open(location, &st->file, err) ||
         !store_schema_connect(st->file.path, &st->db, err) ||
-        !store_schema_prepare(st->db, st->file.path, err) || !prepare_queries(st, err) ||
-        !raise_epoch(st, err)) {
+        !store_schema_prepare(st->db, st->file.path, err) ||
+        !store_crypt_open(st->db, st->file.path, key_file, &st->seal, err) ||
+        !prepare_queries(st, err) || !raise_epoch(st, err)) {
         return NULL;
     }
     return take_ptr(st);
@@ -338,7 +375,7 @@ static int64_t get_epoch(const struct store *st)
 static bool load(struct store *st, store_load_fn each, void *arg, struct err *err)
 {
     doing(st, "read its jobs");
-    int rc = store_rows_load(st->stmts[Q_JOBS], st->stmts[Q_TASKS], each, arg);
+    int rc = store_rows_load(st->stmts[Q_JOBS], st->stmts[Q_TASKS], &st->seal, each, arg);
     if (rc != SQLITE_DONE) {
         (void)fail(st, rc, err);
     }
@@ -395,12 +432,13 @@ static enum store_result update_job_row(struct store *st, int64_t job_id,
                                         const struct job_update *u, enum task_state ended,
                                         struct err *err)
 {
-    enum store_result result = change_one(
-        st, Q_JOB_UPDATE,
-        VALUES(of_int(job_id), of_text(job_state_name(u->state)),
-               of_text(fail_code_name(u->fail_code)), of_text(u->fail_msg), of_int(u->n_resumes),
-               of_int(ended == TASK_FAILED), of_int(ended == TASK_CANCELED)),
-        err);
+    enum store_result result =
+        change_one(st, Q_JOB_UPDATE,
+                   VALUES(of_int(job_id), of_text(job_state_name(u->state)),
+                          of_text(fail_code_name(u->fail_code)),
+                          of_job_secret(job_id, "fail_msg", u->fail_msg), of_int(u->n_resumes),
+                          of_int(ended == TASK_FAILED), of_int(ended == TASK_CANCELED)),
+                   err);
     return result == STORE_STALE ? stale(st, err, "there is no such job") : result;
 }
 
@@ -413,6 +451,28 @@ static enum store_result job_update(struct store *st, int64_t job_id, const stru
         result = update_job_row(st, job_id, u, TASK_RUNNING, err);
     }
     return write_end(st, result, err);
+}
+
+/* Writes the whole record, which differs in what job_alter() is for, and in nothing else. */
+static enum store_result job_alter(struct store *st, const struct job_record *job, struct err *err)
+{
+    assert(job->state == JOB_PAUSED && job->sql != NULL);
+    doing(st, "alter job %s", job->name);
+    enum store_result result = write_begin(st, err);
+    if (result == STORE_OK) {
+        int rc = insert(st, Q_JOB_ALTER, &store_rows_jobs, job);
+        result = rc == SQLITE_DONE ? STORE_OK : fail(st, rc, err);
+    }
+    if (result == STORE_OK && sqlite3_changes(st->db) != 1) {
+        result = stale(st, err, "the job is gone, is not PAUSED, or has had another task since");
+    }
+    result = write_end(st, result, err);
+    if (result == STORE_OK) {
+        /* The log keeps what was taken out until it is copied back; when somebody who reads the
+         * store is in the way, the next one does it. */
+        (void)run(st, Q_FORGET, NULL, 0, NULL);
+    }
+    return result;
 }
 
 static enum store_result begin_rows(struct store *st, const struct task_record *task,
@@ -496,8 +556,10 @@ static enum store_result end_rows(struct store *st, int64_t job_id, int64_t task
     enum store_result result =
         change_one(st, Q_TASK_END,
                    VALUES(of_int(job_id), of_int(task_id), of_text(task_state_name(end->state)),
-                          of_text(end->error), of_text(end->first_error),
-                          of_text(end->tracking_url), of_int(end->finish_ms)),
+                          of_task_secret(job_id, task_id, "error", end->error),
+                          of_task_secret(job_id, task_id, "first_error", end->first_error),
+                          of_task_secret(job_id, task_id, "tracking_url", end->tracking_url),
+                          of_int(end->finish_ms)),
                    err);
     if (result == STORE_STALE) {
         return stale(st, err, "it is not the job's unfinished task");
@@ -530,6 +592,7 @@ const struct store_ops store_sqlite_ops = {
     .job_insert = job_insert,
     .job_delete = job_delete,
     .job_update = job_update,
+    .job_alter = job_alter,
     .task_begin = task_begin,
     .task_commit = task_commit,
     .task_end = task_end,

@@ -11,7 +11,6 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "scheduler/cancel.h"
 #include "sources/fe_conn.h"
@@ -44,6 +43,7 @@ struct fe_conn {
     my_bool receive_failed;
     MYSQL_ROW cells;
     MYSQL_RES *rows;  /* owned; of the statement under way */
+    fe_field_fn head; /* gets the columns of the next result set; NULL: nobody does */
     char *error_text; /* owned; of the last ERR packet */
 };
 
@@ -468,6 +468,20 @@ enum fe_result fe_conn_receive(struct fe_conn *c, const struct fe_wait *wait, st
     return expect_no_more(c, err);
 }
 
+static void show_fields(const struct fe_row *row, fe_field_fn head, void *arg)
+{
+    for (unsigned i = 0; i < row->n; i++) {
+        const MYSQL_FIELD *f = &row->fields[i];
+        struct fe_field field = {
+            .name = f->name != NULL ? f->name : "",
+            .type = (int)f->type,
+            .length = f->length,
+            .decimals = f->decimals,
+        };
+        head(&field, arg);
+    }
+}
+
 static enum fe_result read_rows(struct fe_conn *c, fe_row_fn each, void *arg,
                                 const struct fe_wait *wait, struct err *err)
 {
@@ -475,6 +489,9 @@ static enum fe_result read_rows(struct fe_conn *c, fe_row_fn each, void *arg,
         .fields = mysql_fetch_fields(c->rows),
         .n = mysql_num_fields(c->rows),
     };
+    if (c->head != NULL) {
+        show_fields(&row, c->head, arg);
+    }
     for (int n = 0; n < MOST_ROWS; n++) {
         c->op = OP_FETCH;
         c->events = mysql_fetch_row_start(&c->cells, c->rows);
@@ -516,6 +533,15 @@ enum fe_result fe_conn_run(struct fe_conn *c, const char *sql, fe_row_fn each, v
         mysql_free_result(take_ptr(c->rows));
     }
     return result == FE_OK ? expect_no_more(c, err) : result;
+}
+
+enum fe_result fe_conn_describe(struct fe_conn *c, const char *sql, fe_field_fn each, void *arg,
+                                const struct fe_wait *wait, struct err *err)
+{
+    c->head = each;
+    enum fe_result result = fe_conn_run(c, sql, NULL, arg, wait, err);
+    c->head = NULL;
+    return result;
 }
 
 const char *fe_conn_info(const struct fe_conn *c)
@@ -563,34 +589,4 @@ bool fe_conn_kill(const struct fe_conn *c, const struct fe_wait *wait, struct er
 const struct fe_address *fe_conn_address(const struct fe_conn *c)
 {
     return c->address;
-}
-
-static char *quote(const char *text, char mark)
-{
-    struct buf b = buf_with_max(SIZE_MAX / 2); /* as long as our own configuration and statement */
-    buf_append_char(&b, mark);
-    for (const char *p = text; *p != '\0'; p++) {
-        if (*p == mark) {
-            buf_append_char(&b, mark);
-        } else if (*p == '\\' && mark == '\'') {
-            /*
-             * Marks are doubled, never escaped, so that the literal ends where it should in both
-             * SQL modes, with NO_BACKSLASH_ESCAPES and without.
-             */
-            buf_append_char(&b, '\\');
-        }
-        buf_append_char(&b, *p);
-    }
-    buf_append_char(&b, mark);
-    return buf_take_text(&b);
-}
-
-char *fe_conn_quote_name(const char *name)
-{
-    return quote(name, '`');
-}
-
-char *fe_conn_quote_text(const char *text)
-{
-    return quote(text, '\'');
 }

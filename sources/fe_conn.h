@@ -69,6 +69,16 @@ const char *fe_row_first(const struct fe_row *row);
 
 typedef void (*fe_row_fn)(const struct fe_row *row, void *arg);
 
+/* A column of a result set, as the FE describes it on the wire. */
+struct fe_field {
+    const char *name; /* borrowed for the call */
+    int type;         /* MySQL's number: enum enum_field_types */
+    unsigned long length;
+    unsigned decimals;
+};
+
+typedef void (*fe_field_fn)(const struct fe_field *field, void *arg);
+
 /*
  * NULL: err names the account, the FE, and what to look at in the configuration. `address` and
  * `login` are borrowed until fe_conn_destroy().
@@ -86,6 +96,10 @@ DEFINE_CLEANUP(struct fe_conn *, fe_conn_destroy)
  */
 enum fe_result fe_conn_run(struct fe_conn *c, const char *sql, fe_row_fn each, void *arg,
                            const struct fe_wait *wait, struct err *err);
+
+/* The columns of the statement's result, in their order; its rows are of no interest. */
+enum fe_result fe_conn_describe(struct fe_conn *c, const char *sql, fe_field_fn each, void *arg,
+                                const struct fe_wait *wait, struct err *err);
 
 /*
  * FE_OK: all of it was handed to the kernel. FE_LOST, FE_STOPPED: a part may have left. Never
@@ -114,9 +128,5 @@ enum fe_result fe_conn_ping(struct fe_conn *c, const struct fe_wait *wait, struc
 bool fe_conn_kill(const struct fe_conn *c, const struct fe_wait *wait, struct err *err);
 
 const struct fe_address *fe_conn_address(const struct fe_conn *c);
-
-/* `name` as an SQL identifier in backticks, 'text' as a string literal; the caller owns them. */
-char *fe_conn_quote_name(const char *name);
-char *fe_conn_quote_text(const char *text);
 
 #endif

@@ -33,7 +33,7 @@ bool fe_grants_next(struct span *rest, struct span *ret_scope)
     while (rest->n > 0) {
         const char *end = memchr(rest->p, ';', rest->n);
         struct span item = {rest->p, end != NULL ? (size_t)(end - rest->p) : rest->n};
-        const char *colon = memchr(item.p, ':', item.n);
+        const char *colon = memrchr(item.p, ':', item.n); /* db names of 1.x have one, too */
         size_t used = item.n + (end != NULL ? 1 : 0);
         rest->p += used;
         rest->n -= used;

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "scheduler/spec.h"
 #include "sources/fe_error.h"
+#include "sources/fe_quote.h"
 #include "sources/fe_session.h"
 
 enum {
@@ -18,7 +19,7 @@ struct step {
     char *sql;                 /* owned */
     char *what;                /* owned; what was refused, for the error */
     bool is_variable_optional; /* this version may not have the variable */
-    bool is_property;          /* a session.* property of the job */
+    char *bad_value;           /* owned; a session.* property of the job: why it is refused */
 };
 
 struct fe_recipe {
@@ -35,6 +36,7 @@ void fe_recipe_destroy(struct fe_recipe *r)
     for (size_t i = 0; i < r->n; i++) {
         free(r->steps[i].sql);
         free(r->steps[i].what);
+        free(r->steps[i].bad_value);
     }
     free(r->steps);
     free(r->key);
@@ -76,13 +78,14 @@ static bool add_property(struct fe_recipe *r, const struct spec_prop *p, struct 
     const char *name = p->key + strlen(property_prefix);
     if (!is_variable_name(name)) {
         return err_say(err,
-                       "Invalid session variable, [%s]: property \"%s\" does not name a session "
-                       "variable of Doris (letters, digits and _)",
+                       "errCode = 2, detailMessage = Invalid session variable, [%s]: property "
+                       "\"%s\" does not name a session variable of Doris (letters, digits and _)",
                        name, p->key);
     }
-    _cleanup_free_ char *value = fe_conn_quote_text(p->value);
-    add(r, xasprintf("SET %s = %s", name, value), xasprintf("property \"%s\"", p->key))
-        ->is_property = true;
+    _cleanup_free_ char *value = fe_quote_text(p->value);
+    struct step *step =
+        add(r, xasprintf("SET %s = %s", name, value), xasprintf("property \"%s\"", p->key));
+    step->bad_value = xasprintf("Variable %s can't be set to the value of %s", name, p->value);
     return true;
 }
 
@@ -101,11 +104,11 @@ static bool add_properties(struct fe_recipe *r, const struct job_spec *spec, str
 static void add_database(struct fe_recipe *r, const char *current_db)
 {
     const char *dot = strchr(current_db, '.');
-    _cleanup_free_ char *db = fe_conn_quote_name(dot != NULL ? dot + 1 : current_db);
+    _cleanup_free_ char *db = fe_quote_name(dot != NULL ? dot + 1 : current_db);
     _cleanup_free_ char *catalog = NULL;
     if (dot != NULL) {
         _cleanup_free_ char *plain = span_dup(span_between(current_db, dot));
-        catalog = fe_conn_quote_name(plain);
+        catalog = fe_quote_name(plain);
     }
     (void)add(r, catalog != NULL ? xasprintf("USE %s.%s", catalog, db) : xasprintf("USE %s", db),
               xasprintf("the job's current database %s", db));
@@ -148,14 +151,21 @@ const char *fe_recipe_key(const struct fe_recipe *r)
     return r->key;
 }
 
-static void explain(const struct step *step, const struct fe_address *a, bool is_unknown_variable,
-                    struct err *err)
+/* A property's sentence begins as Doris has it for its own streaming jobs. */
+static void explain(const struct step *step, const struct fe_address *a, enum fe_result result,
+                    bool is_unknown_variable, struct err *err)
 {
+    static const char head[] = "errCode = 2, detailMessage = ";
     (void)err_prefix(err, "%s could not be set up on the FE %s:%d: ", step->what, a->host, a->port);
-    if (step->is_property && is_unknown_variable) {
-        /* As Doris begins this sentence for its own streaming jobs. */
+    if (step->bad_value == NULL || result != FE_REFUSED) {
+        return;
+    }
+    if (is_unknown_variable) {
         const char *name = step->sql + strlen("SET ");
-        (void)err_prefix(err, "Invalid session variable, [%.*s]: ", (int)strcspn(name, " "), name);
+        (void)err_prefix(err, "%sInvalid session variable, [%.*s]: ", head, (int)strcspn(name, " "),
+                         name);
+    } else {
+        (void)err_prefix(err, "%s%s: ", head, step->bad_value);
     }
 }
 
@@ -172,7 +182,7 @@ enum fe_result fe_recipe_apply(const struct fe_recipe *r, struct fe_conn *c,
             continue;
         }
         if (result != FE_OK) {
-            explain(step, fe_conn_address(c), is_unknown, err);
+            explain(step, fe_conn_address(c), result, is_unknown, err);
             return result;
         }
     }

@@ -2,14 +2,17 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "base/xmalloc.h"
 #include "scheduler/spec.h"
 #include "sources/fe_error.h"
 #include "sources/fe_grants.h"
 #include "sources/fe_http.h"
 #include "sources/fe_pool.h"
+#include "sources/fe_quote.h"
 #include "sources/fe_session.h"
 #include "sources/fe_text.h"
+#include "sources/insert_explain.h"
 #include "sources/insert_info.h"
 #include "sources/insert_label.h"
 #include "sources/insert_sink.h"
@@ -17,7 +20,6 @@
 enum {
     KILL_TIMEOUT_US = 3000000, /* for KILL QUERY, from connecting on */
     LAST_ANSWER_US = 5000000,  /* for the statement's own answer after it */
-    SHORTEST_SECRET = 4,       /* a shorter value would blacken ordinary words */
     LONGEST_TEXT = 16 << 10,   /* of a first error or a tracking URL */
 };
 
@@ -56,67 +58,45 @@ void insert_sink_destroy(struct sink *k)
     }
 }
 
-static const char secret_mask[SHORTEST_SECRET + 1] = "*XXX"; /* as Doris masks */
-
-static bool is_secret_key(const char *key)
-{
-    static const char *const parts[] = {"secret", "access_key", "access-key", "accesskey",
-                                        "token",  "password",   "credential"};
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-        if (strcasestr(key, parts[i]) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A text that fills a struct err was cut; the beginning of a secret may be what it ends with. */
-static void blacken_tail(char *text, const char *secret)
-{
-    size_t len = strlen(text);
-    if (len < ERR_MSG_SIZE - 8) {
-        return;
-    }
-    for (size_t n = strlen(secret); n >= SHORTEST_SECRET; n--) {
-        if (n <= len && memcmp(text + len - n, secret, n) == 0) {
-            memcpy(text + len - n, secret_mask, sizeof(secret_mask));
-            return;
-        }
-    }
-}
-
-/* Replaces `secret` wherever it stands in the NUL-terminated text; never makes it longer. */
-static void blacken(char *text, const char *secret)
-{
-    size_t n = strlen(secret);
-    if (n < SHORTEST_SECRET) {
-        return;
-    }
-    char *hit = strstr(text, secret);
-    while (hit != NULL) {
-        memcpy(hit, secret_mask, SHORTEST_SECRET);
-        memmove(hit + SHORTEST_SECRET, hit + n, strlen(hit + n) + 1);
-        hit = strstr(hit + SHORTEST_SECRET, secret);
-    }
-    blacken_tail(text, secret);
-}
-
 /*
  * An FE may quote the statement in an error, and with it the keys of the object store; or a row, and
  * with it any bytes.
  */
-static void make_fit_to_show(const struct sink *k, const struct job_spec *spec, char *text)
+static void blacken_all(const struct sink *k, const struct job_spec *spec, char *text)
 {
     fe_text_make_utf8(text);
-    if (text == NULL) {
-        return;
-    }
     for (size_t i = 0; i < spec->insert.n_tvf_props; i++) {
-        if (is_secret_key(spec->insert.tvf_props[i].key)) {
-            blacken(text, spec->insert.tvf_props[i].value);
+        if (secret_is_key(span_of(spec->insert.tvf_props[i].key))) {
+            secret_blacken(text, spec->insert.tvf_props[i].value);
         }
     }
-    blacken(text, k->login.password);
+    secret_blacken(text, k->login.password);
+}
+
+static void make_err_fit_to_show(const struct sink *k, const struct job_spec *spec, struct err *err)
+{
+    if (!err_is_set(err)) {
+        return;
+    }
+    blacken_all(k, spec, err->msg);
+    struct err old = *err;
+    _cleanup_free_ char *masked = secret_mask(span_of(old.msg));
+    (void)err_set(err, old.code, old.sqlstate, "%s", masked);
+}
+
+/* A URL keeps its signature: it is Doris's own, and made to be followed. */
+static void make_report_fit_to_show(const struct sink *k, const struct job_spec *spec,
+                                    struct load_report *report)
+{
+    if (report->tracking_url != NULL) {
+        blacken_all(k, spec, report->tracking_url);
+    }
+    if (report->first_error != NULL) {
+        blacken_all(k, spec, report->first_error);
+        char *masked = secret_mask(span_of(report->first_error));
+        free(report->first_error);
+        report->first_error = masked;
+    }
 }
 
 static char *text_or_null(struct span s)
@@ -269,13 +249,12 @@ static enum load_result insert_load(struct sink *k, const struct load_request *r
         recipe != NULL ? fe_pool_take(k->pool, recipe, &wait, err) : NULL;
     if (c == NULL) {
         (void)err_prefix(err, "the load %s was not sent: ", request->label);
-        make_fit_to_show(k, request->spec, err->msg);
+        make_err_fit_to_show(k, request->spec, err);
         return LOAD_NOT_SENT;
     }
     enum load_result result = load_on(k, request, c, ret, err);
-    make_fit_to_show(k, request->spec, err->msg);
-    make_fit_to_show(k, request->spec, ret->first_error);
-    make_fit_to_show(k, request->spec, ret->tracking_url);
+    make_err_fit_to_show(k, request->spec, err);
+    make_report_fit_to_show(k, request->spec, ret);
     if (result == LOAD_VISIBLE) {
         fe_pool_put(k->pool, recipe, take_ptr(c));
     }
@@ -340,8 +319,8 @@ static bool check_target(const struct sink *k, struct fe_conn *c, const struct j
                          const struct fe_wait *wait, struct err *err)
 {
     const struct fe_address *a = fe_conn_address(c);
-    _cleanup_free_ char *db = fe_conn_quote_name(spec->insert.target_db);
-    _cleanup_free_ char *table = fe_conn_quote_name(spec->insert.target_table);
+    _cleanup_free_ char *db = fe_quote_name(spec->insert.target_db);
+    _cleanup_free_ char *table = fe_quote_name(spec->insert.target_table);
     _cleanup_free_ char *sql = xasprintf("DESC %s.%s", db, table);
     enum fe_result result = fe_conn_run(c, sql, NULL, NULL, wait, err);
     if (result == FE_OK) {
@@ -395,8 +374,8 @@ static bool check_load(const struct sink *k, struct fe_conn *c, const struct job
                        const struct fe_wait *wait, struct err *err)
 {
     const struct fe_address *a = fe_conn_address(c);
-    _cleanup_free_ char *db = fe_conn_quote_name(spec->insert.target_db);
-    _cleanup_free_ char *table = fe_conn_quote_name(spec->insert.target_table);
+    _cleanup_free_ char *db = fe_quote_name(spec->insert.target_db);
+    _cleanup_free_ char *table = fe_quote_name(spec->insert.target_table);
     struct load_right r = {.insert = &spec->insert};
     enum fe_result result = fe_conn_run(c, "SHOW GRANTS", read_right, &r, wait, err);
     if (result != FE_OK && result != FE_REFUSED) {
@@ -450,11 +429,26 @@ static bool insert_check(struct sink *k, const struct job_spec *spec, const char
                  (sql == NULL || explain(c, sql, &wait, err)) &&
                  fe_pool_version(k->pool, c, &wait, &version, err) == FE_OK;
     if (!is_ok) {
-        make_fit_to_show(k, spec, err->msg);
+        make_err_fit_to_show(k, spec, err);
         return false;
     }
     ret_traits->version = version;
     return true;
+}
+
+static void insert_explain_op(struct sink *k, const struct sink_explain *request, struct explain *e)
+{
+    struct explain_question q = {
+        .pool = k->pool,
+        .http = &k->http,
+        .user = k->login.user,
+        .request = request,
+    };
+    size_t first = e->n;
+    insert_explain(&q, e);
+    for (size_t i = first; i < e->n; i++) {
+        blacken_all(k, request->spec, e->lines[i].text);
+    }
 }
 
 const struct sink_ops insert_sink_ops = {
@@ -463,5 +457,6 @@ const struct sink_ops insert_sink_ops = {
     .label = insert_label,
     .fence = insert_fence,
     .check = insert_check,
+    .explain = insert_explain_op,
     .traits = insert_traits,
 };

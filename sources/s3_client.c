@@ -339,7 +339,8 @@ bool s3_client_list(struct s3_client *c, const struct s3_list_request *request, 
         if (result != TRY_AGAIN || n_tries >= MAX_TRIES || !pause_for(pause_ms, request)) {
             hide_keys(c->config, why.msg);
             *err = why;
-            return err_prefix(err, "bucket %s at %s could not be listed: ", c->config->bucket,
+            return err_prefix(err,
+                              "Failed to list S3 files of bucket %s at %s: ", c->config->bucket,
                               c->config->base_url);
         }
         pause_ms *= 4;

@@ -2,31 +2,20 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "base/xmalloc.h"
 #include "sources/glob.h"
 #include "sources/s3_batch.h"
-#include "sources/s3_client.h"
-#include "sources/s3_config.h"
+#include "sources/s3_explain.h"
 #include "sources/s3_rewrite.h"
 #include "sources/s3_source.h"
+#include "sources/s3_walk.h"
 
-enum { PAGE_KEYS = 1000 }; /* as many as the services send at once */
+#define DETAIL "errCode = 2, detailMessage = " /* as Doris begins what it says of properties */
+#define FORM   "{\"fileName\":\"<key>\"}"
 
 static const int64_t DEFAULT_BATCH_FILES = 256;
 static const int64_t MIN_BATCH_BYTES = INT64_C(100) << 20;
 static const int64_t MAX_BATCH_BYTES = INT64_C(10) << 30; /* the default as well */
-
-struct source {
-    const struct job_spec *spec; /* borrowed */
-    const struct spec_prop *uri; /* borrowed from spec */
-    struct s3_config config;
-    struct s3_client *client;      /* owned */
-    struct glob *glob;             /* owned */
-    struct s3_batch_limits limits; /* fe_version is set anew for each plan */
-    char *first_offset;            /* owned: property "offset", NULL when none */
-    bool has_logged_skips;
-};
 
 static void source_destroy(struct source *s)
 {
@@ -45,19 +34,20 @@ static bool parse_offset(const char *text, char **ret_offset, struct err *err)
     json_error_t why;
     json_t *root = NULL;
     if (span_trim(span_of(text)).n == 0) {
-        return err_say(err, "Invalid format for offset: %s", text);
+        return err_say(err, DETAIL "Invalid format for offset: %s (expected " FORM ")", text);
     }
     root = json_loads(text, JSON_REJECT_DUPLICATES, &why);
     if (root == NULL) {
-        return err_say(err, "Failed to initialize offset, %s is not JSON: %s", text, why.text);
+        return err_say(err,
+                       DETAIL "Failed to initialize offset, %s is not JSON: %s (expected " FORM ")",
+                       text, why.text);
     }
     const char *key = json_string_value(json_object_get(root, "fileName"));
     bool is_ok = key != NULL && span_trim(span_of(key)).n > 0;
     if (is_ok) {
         *ret_offset = s3_offset_text(key);
     } else {
-        (void)err_say(err, "Invalid format for offset: %s (expected {\"fileName\":\"<key>\"})",
-                      text);
+        (void)err_say(err, DETAIL "Invalid format for offset: %s (expected " FORM ")", text);
     }
     json_decref(root);
     return is_ok;
@@ -105,8 +95,7 @@ static bool fill(struct source *s, struct err *err)
         return err_prefix(err, "Invalid uri: ");
     }
     s->client = s3_client_create(&s->config);
-    return read_limits(s, err) &&
-           (offset == NULL || parse_offset(offset, &s->first_offset, err));
+    return read_limits(s, err) && (offset == NULL || parse_offset(offset, &s->first_offset, err));
 }
 
 static struct source *source_create(const struct job_spec *spec, struct err *err)
@@ -120,126 +109,36 @@ static struct source *source_create(const struct job_spec *spec, struct err *err
     return s;
 }
 
-/* A walk over the matching objects behind an offset, page by page. */
-struct walk {
-    struct source *source;
-    struct s3_list_request request;
-    char *start_after; /* owned */
-    struct s3_page page;
-    size_t at; /* in page */
-    bool is_begun;
-    int64_t n_skipped;
-};
-
-static void walk_fini(struct walk *w)
-{
-    struct source *s = w->source;
-    if (w->n_skipped > 0 && !s->has_logged_skips) {
-        s->has_logged_skips = true;
-        log_debug("s3.skipped", "bucket", s->config.bucket, "uri", s->config.uri, "objects",
-                  LOG_FMT("%lld", (long long)w->n_skipped), "reason", "empty or directory marker",
-                  NULL);
-    }
-    s3_page_fini(&w->page);
-    free(w->start_after);
-}
-
-static bool walk_begin(struct walk *w, struct source *s, const char *offset, int64_t deadline_us,
-                       const struct cancel *cancel, struct err *err)
-{
-    *w = (struct walk){
-        .source = s,
-        .request = {.prefix = glob_literal_prefix(s->glob),
-                    .max_keys = PAGE_KEYS,
-                    .deadline_us = deadline_us,
-                    .cancel = cancel},
-    };
-    if (offset == NULL) {
-        offset = s->first_offset;
-    }
-    if (offset != NULL) {
-        w->start_after = s3_offset_key(offset, err);
-    }
-    return offset == NULL || w->start_after != NULL;
-}
-
-enum walk_result { WALK_OBJECT, WALK_END, WALK_FAIL };
-
-static enum walk_result walk_page(struct walk *w, struct err *err)
-{
-    if (w->is_begun && !w->page.is_truncated) {
-        return WALK_END;
-    }
-    if (w->is_begun) {
-        assert(w->page.n_objects > 0); /* s3_page_check() */
-        free(w->start_after);
-        w->start_after = xstrdup(w->page.objects[w->page.n_objects - 1].key);
-    }
-    s3_page_fini(&w->page);
-    w->request.start_after = w->start_after;
-    w->is_begun = true;
-    w->at = 0;
-    return s3_client_list(w->source->client, &w->request, &w->page, err) ? WALK_OBJECT : WALK_FAIL;
-}
-
-/* The next object of the page in hand that is to be loaded; NULL at the end of the page. */
-static const struct s3_object *next_in_page(struct walk *w)
-{
-    while (w->at < w->page.n_objects) {
-        const struct s3_object *o = &w->page.objects[w->at++];
-        struct span key = span_of(o->key);
-        if (o->size == 0 || key.p[key.n - 1] == '/') {
-            w->n_skipped++;
-        } else if (glob_match(w->source->glob, key)) {
-            return o;
-        }
-    }
-    return NULL;
-}
-
-static enum walk_result walk_next(struct walk *w, const struct s3_object **ret, struct err *err)
-{
-    for (;;) {
-        *ret = next_in_page(w);
-        if (*ret != NULL) {
-            return WALK_OBJECT;
-        }
-        enum walk_result result = walk_page(w, err);
-        if (result != WALK_OBJECT) {
-            return result;
-        }
-    }
-}
-
 static bool source_check(struct source *s, int64_t deadline_us, const struct cancel *cancel,
                          bool *ret_is_empty, struct err *err)
 {
-    __attribute__((cleanup(walk_fini))) struct walk w = {0};
+    _cleanup_s3_walk_ struct s3_walk w = {0};
     const struct s3_object *object = NULL;
-    if (!walk_begin(&w, s, NULL, deadline_us, cancel, err)) {
+    if (!s3_walk_begin(&w, s, NULL, deadline_us, cancel, err)) {
         return false;
     }
-    enum walk_result result = walk_next(&w, &object, err);
-    if (result != WALK_FAIL) {
-        *ret_is_empty = result == WALK_END;
+    enum s3_walk_result result = s3_walk_next(&w, &object, err);
+    if (result == S3_WALK_FAIL) {
+        return err_prefix(err, "Can not build s3(): "); /* as Doris at CREATE */
     }
-    return result != WALK_FAIL;
+    *ret_is_empty = result == S3_WALK_END;
+    return true;
 }
 
 /*
  * Fills the batch. When a limit closed it, the walk goes on in the same page only, for the next
  * matching key: the newest one that is known (Doris shows it as EndOffset).
  */
-static enum plan_result fill_batch(struct walk *w, struct s3_batch *b, struct plan *ret,
+static enum plan_result fill_batch(struct s3_walk *w, struct s3_batch *b, struct plan *ret,
                                    struct err *err)
 {
     const struct s3_object *object = NULL;
     while (!b->is_closed) {
-        enum walk_result result = walk_next(w, &object, err);
-        if (result == WALK_FAIL) {
+        enum s3_walk_result result = s3_walk_next(w, &object, err);
+        if (result == S3_WALK_FAIL) {
             return PLAN_FAIL;
         }
-        if (result == WALK_END) {
+        if (result == S3_WALK_END) {
             break;
         }
         switch (s3_batch_offer(b, object, err)) {
@@ -251,7 +150,7 @@ static enum plan_result fill_batch(struct walk *w, struct s3_batch *b, struct pl
     if (b->n_files == 0) {
         return PLAN_EMPTY;
     }
-    const struct s3_object *next = b->is_closed ? next_in_page(w) : NULL;
+    const struct s3_object *next = b->is_closed ? s3_walk_in_page(w) : NULL;
     s3_batch_finish(b, next != NULL ? next->key : NULL, ret);
     ret->has_more = next != NULL || (b->is_closed && w->page.is_truncated);
     return PLAN_RANGE;
@@ -261,13 +160,13 @@ static enum plan_result source_plan(struct source *s, const char *offset,
                                     const struct fe_traits *fe, int64_t deadline_us,
                                     const struct cancel *cancel, struct plan *ret, struct err *err)
 {
-    __attribute__((cleanup(walk_fini))) struct walk w = {0};
+    _cleanup_s3_walk_ struct s3_walk w = {0};
     _cleanup_s3_batch_ struct s3_batch batch = {0};
     struct s3_batch_limits limits = s->limits;
     limits.fe_version = fe != NULL ? fe->version : 0;
     s3_batch_init(&batch, &limits);
     *ret = (struct plan){0};
-    if (!walk_begin(&w, s, offset, deadline_us, cancel, err)) {
+    if (!s3_walk_begin(&w, s, offset, deadline_us, cancel, err)) {
         return PLAN_FAIL;
     }
     return fill_batch(&w, &batch, ret, err);
@@ -292,6 +191,7 @@ const struct source_ops s3_source_ops = {
     .check = source_check,
     .plan = source_plan,
     .rewrite = source_rewrite,
+    .explain = s3_explain,
     .parse_offset = parse_offset,
     .show_offset = show_offset,
 };

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 SCHEDULER_INTERFACES = {"scheduler/%s.h" % name
-                        for name in ("source", "sink", "spec", "cancel", "record")}
+                        for name in ("source", "sink", "spec", "cancel", "record", "explain")}
 EVERYTHING = {"base", "parser", "scheduler", "sources", "proxy"}
 
 # folder: the folders of ours it may include from
@@ -29,7 +29,7 @@ ALLOWED = {
 LIBRARIES = {
     "base": ("event2/",),
     "parser": (),
-    "scheduler": ("event2/", "sqlite3.h", "jansson.h"),
+    "scheduler": ("event2/", "openssl/", "sqlite3.h", "jansson.h"),
     "sources": ("event2/", "curl/", "openssl/", "expat.h", "jansson.h", "mysql", "mariadb",
                 "librdkafka/"),
     "proxy": ("",),  # any

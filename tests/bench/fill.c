@@ -80,7 +80,7 @@ int main(int argc, char **argv)
     }
     uint64_t n_jobs = net_number(argv[2], MAX_JOBS, "JOBS");
     int64_t n_tasks = (int64_t)net_number(argv[3], STORE_TASKS_KEPT, "TASKS");
-    struct store *st = ops->open(argv[1], &err);
+    struct store *st = ops->open(argv[1], "", &err);
     if (st == NULL) {
         net_die("%s", err.msg);
     }

@@ -57,11 +57,42 @@ static size_t check(struct span text, script_claim_fn claim)
     return n;
 }
 
+/* What the text is as a whole agrees with what its parts are. */
+static void check_verdict(struct span text)
+{
+    struct script script = script_of(text, stmt_claims);
+    struct script_part part;
+    size_t n = 0;
+    size_t n_ours = 0;
+    while (script_next(&script, &part)) {
+        struct stmt s;
+        struct err err = {0};
+        enum stmt_verdict verdict = stmt_parse_part(text, part.text, &s, &err);
+        n++;
+        n_ours += part.is_ours;
+        assert(!part.is_ours || verdict == STMT_OURS || verdict == STMT_BAD);
+        if (verdict == STMT_OURS) {
+            stmt_fini(&s);
+        }
+    }
+    struct stmt s;
+    struct err err = {0};
+    enum stmt_verdict whole = stmt_parse(text, &s, &err);
+    if (whole == STMT_OURS) {
+        stmt_fini(&s);
+    }
+    assert(n_ours == 0 || (whole == STMT_SCRIPT) == (n > 1));
+    assert(n_ours == 0 || whole != STMT_FOREIGN);
+    /* A procedure may hold what alone were ours. */
+    assert(n_ours > 0 || whole == STMT_FOREIGN || whole == STMT_SCRIPT);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span text = {size > 0 ? (const char *)data : "", size};
     assert(check(text, claim_none) <= 1);
     (void)check(text, claim_some);
     (void)check(text, stmt_claims);
+    check_verdict(text);
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * stmt_parse(), stmt_parse_insert(), stmt_mask_secrets() and the splitter over arbitrary bytes. What
+ * stmt_parse(), stmt_parse_insert(), secret_mask() and the splitter over arbitrary bytes. What
  * must hold whatever the bytes are is asserted here; leaks are the sanitizer's to find.
  */
 #include <assert.h>
@@ -7,9 +7,11 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/secret.h"
 #include "base/xmalloc.h"
 #include "parser/lex.h"
 #include "parser/stmt.h"
+#include "tests/golden/dump.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -64,12 +66,67 @@ static void check_again(const struct stmt_insert *insert)
     stmt_insert_fini(&again);
 }
 
+/* The canonical spelling means the same. */
+static void check_canonical(const struct stmt *s)
+{
+    struct err err = {0};
+    struct stmt again;
+    _cleanup_buf_ struct buf once = buf_with_max(64 << 20);
+    _cleanup_buf_ struct buf twice = buf_with_max(64 << 20);
+    dump_stmt(s, &once);
+    if (!dump_is_sql(s)) {
+        return;
+    }
+    enum stmt_verdict verdict = stmt_parse(buf_span(&once), &again, &err);
+    assert(verdict == STMT_OURS && again.kind == s->kind);
+    dump_stmt(&again, &twice);
+    assert(span_eq(buf_span(&once), buf_span(&twice)));
+    stmt_fini(&again);
+}
+
+/* Each call of jobs() and tasks() can be replaced without touching another. */
+static void check_view(const struct stmt_view *view)
+{
+    size_t end = 0;
+    assert(view->uses_jobs || view->uses_tasks);
+    assert(view->sql == NULL || view->sql[0] != '\0');
+    assert(view->text != NULL && view->n_places > 0);
+    for (size_t i = 0; i < view->n_places; i++) {
+        const struct stmt_view_place *place = &view->places[i];
+        assert(place->at >= end && place->at < place->end);
+        assert(place->is_tasks ? view->uses_tasks : view->uses_jobs);
+        end = place->end;
+    }
+}
+
+/* Wherever the parser finds a secret, masking hides it, whatever stands between key and value. */
+static void check_secrets(const struct stmt_insert *insert)
+{
+    static const char SECRET[] = "'Zz9SECRETz9'";
+    for (size_t i = 0; i < insert->tvf_props.n; i++) {
+        const struct stmt_prop *p = &insert->tvf_props.items[i];
+        if (!secret_is_key(span_of(p->key)) || memmem(insert->text.p, insert->text.n, "Zz9", 3)) {
+            continue;
+        }
+        _cleanup_buf_ struct buf b = buf_with_max(insert->text.n + sizeof(SECRET) + 2);
+        buf_append(&b, insert->text.p, p->value_at);
+        buf_append_text(&b, " ");
+        buf_append_text(&b, SECRET);
+        buf_append_text(&b, " ");
+        buf_append(&b, insert->text.p + p->value_end, insert->text.n - p->value_end);
+        _cleanup_free_ char *masked = secret_mask(buf_span(&b));
+        assert(strstr(masked, "Zz9") == NULL);
+    }
+}
+
 static void check_stmt(struct stmt *s, struct span whole)
 {
+    check_canonical(s);
     const struct stmt_insert *insert = stmt_insert(s);
     if (insert != NULL) {
         check_insert(insert, whole);
         check_again(insert);
+        check_secrets(insert);
     }
     switch (s->kind) {
     case STMT_CREATE_JOB:
@@ -89,10 +146,7 @@ static void check_stmt(struct stmt *s, struct span whole)
     case STMT_DROP_JOB: assert(s->u.job.name[0] != '\0'); break;
     case STMT_CANCEL_TASK:
     case STMT_RESOLVE_TASK: assert(s->u.job.name[0] != '\0' && s->u.job.task_id > 0); break;
-    case STMT_VIEW_QUERY:
-        assert(s->u.view.uses_jobs || s->u.view.uses_tasks);
-        assert(s->u.view.sql[0] != '\0');
-        break;
+    case STMT_VIEW_QUERY: check_view(&s->u.view); break;
     }
     stmt_fini(s);
 }
@@ -154,7 +208,7 @@ static void check_mask(struct span text)
         " AWS_SECRET_KEY /* c */ = 'Zz9SECRETz9', 'x'='y'",
         "{\"password\":\"Zz9SECRETz9\"}",
     };
-    _cleanup_free_ char *plain = stmt_mask_secrets(text);
+    _cleanup_free_ char *plain = secret_mask(text);
     assert(strlen(plain) <= text.n * 4 + 8);
     if (text.n > 0 && memmem(text.p, text.n, SECRET, sizeof(SECRET) - 1) != NULL) {
         return; /* the fuzzer found our word: it is no secret there */
@@ -163,7 +217,7 @@ static void check_mask(struct span text)
         _cleanup_buf_ struct buf b = buf_with_max(text.n + 256);
         buf_append_span(&b, text);
         buf_append_text(&b, TAILS[i]);
-        _cleanup_free_ char *masked = stmt_mask_secrets(buf_span(&b));
+        _cleanup_free_ char *masked = secret_mask(buf_span(&b));
         assert(strstr(masked, SECRET) == NULL); /* a NUL hides the rest, from readers too */
     }
 }

@@ -268,6 +268,10 @@ class StandIn(Process):
     def knobs(self, **values):
         return self._control("POST", "/standin/knobs", values)
 
+    def show_jobs(self, **changed):
+        """What jobs() and tasks() show of the FE's own jobs: tests/standin/jobs.py, control()."""
+        return self._control("POST", "/standin/jobs", changed)
+
     def _control(self, method, path, document=None):
         request = urllib.request.Request(
             "http://127.0.0.1:%d%s" % (self.http_port, path), method=method,

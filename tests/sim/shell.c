@@ -18,6 +18,7 @@ const char *const bug_names[N_BUGS] = {
     "no-fence-on-close",
     "witness-always-known",
     "commit-on-used",
+    "canceled-is-not-sent",
 };
 
 static void wrong(struct shell *s, const char *what)
@@ -330,6 +331,9 @@ static bool end_load(struct shell *s)
                                        : result_of(s, answer);
     }
     s->run = ACT_NONE;
+    if (s->bug == BUG_CANCELED_IS_NOT_SENT && s->is_canceled) {
+        event.u.load.result = LOAD_NOT_SENT;
+    }
     if (s->bug == BUG_ERROR_IS_NOT_LOADED && event.u.load.result == LOAD_REFUSED) {
         event.u.load.result = LOAD_NOT_SENT;
     }
@@ -410,6 +414,15 @@ void shell_resume(struct shell *s)
 {
     if (s->job.state == JOB_PAUSED) {
         feed(s, event_of(s, EV_RESUME));
+    }
+}
+
+void shell_cancel(struct shell *s)
+{
+    bool is_active = s->job.state == JOB_PENDING || s->job.state == JOB_RUNNING;
+    if (is_active && s->job.task_id != 0) {
+        s->n_cancels++;
+        feed(s, event_of(s, EV_CANCEL));
     }
 }
 

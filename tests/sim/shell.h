@@ -26,6 +26,7 @@ enum bug {
     BUG_NO_FENCE_ON_CLOSE,    /* a canceled task is closed although a straggler may live */
     BUG_WITNESS_ALWAYS_KNOWN, /* the witness is never asked */
     BUG_COMMIT_ON_USED,       /* "label used" is taken for "loaded" */
+    BUG_CANCELED_IS_NOT_SENT, /* a canceled statement is taken for one that never was */
     N_BUGS,
 };
 extern const char *const bug_names[N_BUGS];
@@ -60,6 +61,7 @@ struct shell {
     int n_loads; /* for BUG_NEW_LABEL_ON_RETRY */
     int64_t n_doubts;
     int64_t n_crashes;
+    int64_t n_cancels;
 };
 
 void shell_init(struct shell *s, struct world *w, enum bug bug);
@@ -69,6 +71,7 @@ bool shell_turn(struct shell *s);
 void shell_crash(struct shell *s);
 void shell_pause(struct shell *s);
 void shell_resume(struct shell *s);
+void shell_cancel(struct shell *s); /* CANCEL TASK */
 /* The user looks into the table and decides; only when no statement of the label runs. */
 void shell_resolve(struct shell *s);
 

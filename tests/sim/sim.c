@@ -1,6 +1,7 @@
 /*
  * Random schedules against step(): crashes at any write, lost answers, late and lost statements,
- * publish delays, aborts, a label memory that ends, clocks that jump, users who pause and resume.
+ * publish delays, aborts, a label memory that ends, clocks that jump, users who pause, resume and
+ * cancel tasks.
  * Oracle: every unit exactly once in the target, task ids rise, the offset never goes back and never
  * runs ahead of the rows, and in the end the stream moves.
  *
@@ -27,6 +28,7 @@ struct totals {
     int64_t crashes;
     int64_t doubts;
     int64_t units;
+    int64_t cancels;
 };
 
 /* How long Doris remembers, and what the clock does: only what step.h says it can live with. */
@@ -53,6 +55,7 @@ static void disturb(struct world *w, struct shell *s)
     case 6:
     case 7: shell_resume(s); break;
     case 8: shell_resolve(s); break;
+    case 11: shell_cancel(s); break;
     case 9: world_advance(w, (int64_t)world_random(w, 4 * 3600 * 1000)); break;
     case 10:
         if (w->memory_ms >= 12 * 3600 * 1000) {
@@ -150,6 +153,7 @@ static const char *run_schedule(uint64_t seed, enum bug bug, bool is_told, struc
     totals->crashes += s.n_crashes;
     totals->doubts += s.n_doubts;
     totals->units += w.n_units;
+    totals->cancels += s.n_cancels;
     /* A straggler that appears now is one that was let go too early. */
     world_advance(&w, 2 * 3600 * 1000);
     if (is_told) {
@@ -170,8 +174,8 @@ static bool check_product(uint64_t first, uint64_t n)
         }
     }
     (void)printf("%" PRIu64 " schedules, %" PRId64 " units, %" PRId64 " crashes, %" PRId64
-                 " times in doubt: every unit exactly once\n",
-                 n, totals.units, totals.crashes, totals.doubts);
+                 " times in doubt, %" PRId64 " cancellations: every unit exactly once\n",
+                 n, totals.units, totals.crashes, totals.doubts, totals.cancels);
     return true;
 }
 

@@ -76,6 +76,16 @@ static char *source_rewrite(const struct source *s, const char *range, const cha
     return xasprintf("%s %s", range, label != NULL ? label : "");
 }
 
+static enum plan_result source_explain(struct source *s, const char *offset,
+                                       const struct fe_traits *fe, int64_t deadline_us,
+                                       const struct cancel *cancel, struct plan *ret,
+                                       struct explain *e)
+{
+    struct err err = {0};
+    explain_add(e, "source", "%lld units", (long long)s->n_units);
+    return source_plan(s, offset, fe, deadline_us, cancel, ret, &err);
+}
+
 static bool source_parse_offset(const char *text, char **ret_offset, struct err *err)
 {
     (void)err;
@@ -95,6 +105,7 @@ const struct source_ops fake_source_ops = {
     .check = source_check,
     .plan = source_plan,
     .rewrite = source_rewrite,
+    .explain = source_explain,
     .parse_offset = source_parse_offset,
     .show_offset = source_show_offset,
 };
@@ -384,6 +395,20 @@ static bool sink_fence(struct sink *k, const char *db, const char *label, int64_
     return true;
 }
 
+static void sink_explain(struct sink *k, const struct sink_explain *request, struct explain *e)
+{
+    struct fake_doris *d = doris_of(k);
+    pthread_mutex_lock(&d->lock);
+    bool is_stuck = d->is_check_stuck;
+    pthread_mutex_unlock(&d->lock);
+    e->section = EXPLAIN_RIGHTS;
+    explain_add(e, "service account", "%s",
+                request->sql != NULL ? request->sql : "nothing to plan");
+    if (is_stuck && !wait_blocked(d, request->cancel)) {
+        explain_fail(e, "FE", "canceled");
+    }
+}
+
 static bool sink_check(struct sink *k, const struct job_spec *spec, const char *sql,
                        int64_t deadline_us, const struct cancel *cancel, struct fe_traits *ret,
                        struct err *err)
@@ -419,6 +444,7 @@ const struct sink_ops fake_sink_ops = {
     .label = sink_label,
     .fence = sink_fence,
     .check = sink_check,
+    .explain = sink_explain,
     .traits = sink_traits,
 };
 
@@ -487,6 +513,15 @@ static enum store_result store_job_update(struct store *st, int64_t job_id,
                : told(is_late, store_sqlite_ops.job_update(real_of(st), job_id, u, err));
 }
 
+static enum store_result store_job_alter(struct store *st, const struct job_record *job,
+                                         struct err *err)
+{
+    bool is_late = false;
+    return is_refused(st, &is_late, err)
+               ? STORE_FAIL
+               : told(is_late, store_sqlite_ops.job_alter(real_of(st), job, err));
+}
+
 static enum store_result store_task_begin(struct store *st, const struct task_record *task,
                                           struct err *err)
 {
@@ -539,6 +574,7 @@ const struct store_ops fake_store_ops = {
     .job_insert = store_job_insert,
     .job_delete = store_job_delete,
     .job_update = store_job_update,
+    .job_alter = store_job_alter,
     .task_begin = store_task_begin,
     .task_commit = store_task_commit,
     .task_end = store_task_end,

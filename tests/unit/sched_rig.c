@@ -37,6 +37,9 @@ static void check_job(const struct job *j)
     assert_int_equal(j->rec.state, step->state);
     assert_int_equal(j->rec.fail_code, step->fail_code);
     assert_int_equal(j->task.id, step->task_id);
+    /* As in Doris: tasks() has as many rows as were counted, and the open one. */
+    int64_t n_counted = j->rec.n_succeeded + j->rec.n_failed + j->rec.n_canceled;
+    assert_int_equal(j->n_tasks, n_counted < STORE_TASKS_KEPT ? n_counted : STORE_TASKS_KEPT);
     /* Writes are made within one turn. */
     assert_false(step->phase == PHASE_INTENT || step->phase == PHASE_COMMIT ||
                  step->phase == PHASE_END);

@@ -60,7 +60,7 @@ static inline void fixture_fini(struct fixture *f)
 
 static inline struct store *must_open(struct fixture *f)
 {
-    struct store *st = ops->open(f->path, &f->err);
+    struct store *st = ops->open(f->path, "", &f->err);
     if (st == NULL) {
         print_error("%s\n", f->err.msg);
     }

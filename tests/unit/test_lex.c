@@ -72,6 +72,8 @@ static const struct {
     {"a--", "w:a"},
     {"a - -b", "w:a o:- o:- w:b"},
     {"-- a \\\n b\nc", "w:c"},
+    {"-- a\rb # c\rd --\r\ne", "w:b w:d w:e"},
+    {"-- a \\\r\nb -- \\\n c\rd --\\", "w:b w:d"},
     {"a # b\nc", "w:a w:c"},
     {"a/* b */c", "w:a w:c"},
     {"/* a /* b */ c */d", "w:d"},

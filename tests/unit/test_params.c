@@ -85,6 +85,10 @@ static void test_sample(void **state)
     params_sample(SPAN_LIT("ALTER JOB j RESOLVE TASK ? AS COMMITTED 'open ?"), &out);
     assert_string_equal(buf_text(&out), "ALTER JOB j RESOLVE TASK 1 AS COMMITTED 'open ?");
     buf_reset(&out);
+    params_sample(SPAN_LIT("CANCEL TASK WHERE taskid=? AND jobName=? AND `TaskId` == ?"), &out);
+    assert_string_equal(buf_text(&out),
+                        "CANCEL TASK WHERE taskid=1 AND jobName='insert' AND `TaskId` == 1");
+    buf_reset(&out);
     params_sample((struct span){NULL, 0}, &out);
     assert_int_equal(out.len, 0);
 }

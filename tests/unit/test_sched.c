@@ -271,9 +271,13 @@ static void test_recovery_comes_first(void **state)
 static void test_stored_sql_that_is_not_understood(void **state)
 {
     struct rig *g = rig_create(false);
-    rig_create_job(g, "a", "d", 0, "1");
     rig_end(g, LONG_DRAIN_MS);
-    raw(g->file.path, "UPDATE jobs SET sql = 'bad'");
+    struct store *st = must_open(&g->file);
+    struct job_record bad = sample_job(1, "a");
+    struct err err = {0};
+    bad.sql = (char *)"bad";
+    assert_int_equal(store_sqlite_ops.job_insert(st, &bad, &err), STORE_OK);
+    store_sqlite_ops.close(st);
     rig_begin(g);
     assert_int_equal(rig_job(g, "a")->step.state, JOB_PAUSED);
     assert_non_null(strstr(rig_change(g, SCHED_RESUME, "a"), "not understood"));
@@ -321,9 +325,19 @@ static void random_script(struct rig *g, unsigned *seed)
     fake_doris_script(&g->doris, loads, 24);
 }
 
+/* Whatever it has open; refused when that is nothing. */
+static void cancel_task(struct rig *g, const char *name)
+{
+    struct sched_request *r = rig_request(g, SCHED_CANCEL, name);
+    r->job_id = rig_job(g, name)->rec.id;
+    r->task_id = rig_job(g, name)->task.id;
+    (void)rig_ask(g, r);
+}
+
 static void disturb(struct rig *g, const char *name, unsigned *seed)
 {
-    switch (rand_r(seed) % 8) {
+    switch (rand_r(seed) % 9) {
+    case 8: cancel_task(g, name); break;
     case 0: (void)rig_change(g, SCHED_PAUSE, name); break;
     case 1: (void)rig_change(g, SCHED_RESUME, name); break;
     case 2:
@@ -337,6 +351,9 @@ static void disturb(struct rig *g, const char *name, unsigned *seed)
 
 static bool is_done(struct rig *g, const char *name)
 {
+    if (rig_job(g, name)->step.is_canceled && rig_job(g, name)->step.state != JOB_PAUSED) {
+        (void)rig_change(g, SCHED_PAUSE, name); /* or it waits for a straggler for a minute */
+    }
     if (rig_job(g, name)->step.state == JOB_PAUSED &&
         !step_is_resumable(rig_job(g, name)->step.fail_code)) {
         (void)rig_change(g, SCHED_RESUME, name);

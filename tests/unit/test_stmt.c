@@ -59,15 +59,25 @@ static const char *const FOREIGN[] = {
     "CREATE JOB j COMMENT ON SCHEDULE EVERY 1 MINUTE DO INSERT INTO t SELECT 'ON STREAMING'",
     "CREATE JOB j ON STREAMING FROM MYSQL (\"jdbc_url\" = \"x\") TO DATABASE d (\"a\" = \"b\")",
     "CREATE JOB j PROPERTIES (\"a\"=\"b\") ON STREAMING COMMENT 'c' FROM POSTGRES () TO DATABASE d",
-    "ALTER JOB j PROPERTIES (\"max_interval\" = \"5\")",
-    "ALTER JOB j INSERT INTO t SELECT * FROM S3(\"uri\"=\"u\")",
+    "ALTER JOB j FROM MYSQL (\"password\" = \"x\") TO DATABASE d",
+    "ALTER JOB j PROPERTIES (\"a\" = \"b\") FROM POSTGRES () TO DATABASE d (\"a\" = \"b\")",
+    "ALTER JOB j ON SCHEDULE EVERY 1 MINUTE DO INSERT INTO t SELECT 1",
     "alter table job add column a int",
     "PAUSE MATERIALIZED VIEW JOB ON mv",
     "RESUME ROUTINE LOAD FOR x",
     "pause jobs where jobName = 'n'",
     "drop table job",
     "drop jobs",
-    "CANCEL TASK WHERE jobName = 'n' AND taskId = 1",
+    "CANCEL LOAD WHERE label = 'task'",
+    "explain create table job (a int)",
+    "EXPLAIN CREATE JOB j ON SCHEDULE EVERY 1 MINUTE DO INSERT INTO t SELECT 1",
+    "desc job",
+    "desc job all",
+    "describe job partition (p)",
+    "desc job a b",
+    "show create job_table",
+    "show job",
+    "show job tasks for j",
     "PAUSE ALL",
     "job",
     "/* PAUSE JOB WHERE jobName = 'n' */",
@@ -119,7 +129,6 @@ static const char RESOLVE_SHAPE[] =
     "Write ALTER JOB name RESOLVE TASK id AS COMMITTED or ... AS ABORTED.";
 static const char VIEW_SHAPE[] = "Write jobs(\"type\"=\"insert\") or tasks(\"type\"=\"insert\").";
 static const char TABLE_SHAPE[] = "Name a table or table function behind FROM, JOIN or the comma.";
-static const char APART[] = "Ask for them in queries of their own.";
 static const char CLOSE_STRING[] = "Close the string with the quote it began with.";
 static const char ONE_SOURCE[] =
     "Keep one table function and load from the others in jobs of their own.";
@@ -147,7 +156,8 @@ static const struct {
      "mismatched input '12' expecting a job name(line 1, pos 11)", CREATE_SHAPE},
     {"CREATE JOB 'j' ON STREAMING DO INSERT INTO t " FROM_S3,
      "mismatched input ''j'' expecting a job name(line 1, pos 11)",
-     "CREATE takes the name bare or in back-quotes; PAUSE, RESUME and DROP take it as a string."},
+     ("CREATE and ALTER take the name bare or in back-quotes; PAUSE, RESUME and DROP take it as a "
+      "string.")},
     {"CREATE JOB `` ON STREAMING DO INSERT INTO t " FROM_S3,
      "Job name can not be empty(line 1, pos 11)", "Give the job a name."},
     {"CREATE JOB ON STREAMING DO INSERT INTO t " FROM_S3,
@@ -313,6 +323,8 @@ static const struct {
     {"RESUME JOB 'n'", "mismatched input ''n'' expecting 'WHERE'(line 1, pos 11)",
      "Write RESUME JOB WHERE jobName = 'name'."},
     {"DROP JOB n", "mismatched input 'n' expecting {'IF', 'WHERE'}(line 1, pos 9)", DROP_SHAPE},
+    {"DROP JOB IF EXISTS 'n'", "mismatched input ''n'' expecting 'WHERE'(line 1, pos 19)",
+     DROP_SHAPE},
     {"DROP JOB IF WHERE jobName = 'n'",
      "mismatched input 'WHERE' expecting 'EXISTS'(line 1, pos 12)", DROP_SHAPE},
     {"ALTER JOB n RESOLVE", "mismatched input '<EOF>' expecting 'TASK'(line 1, pos 19)",
@@ -340,36 +352,6 @@ static const struct {
      PROPS_SHAPE},
     {"select * from jobs(\"type\"=\"insert\"",
      "mismatched input '<EOF>' expecting {',', ')'}(line 1, pos 34)", PROPS_SHAPE},
-    {A_VIEW " j join t on 1 = 1",
-     "joining jobs()/tasks() with tables is not supported yet, and the query also names t(line 1, "
-     "pos 43)",
-     APART},
-    {"select * from t where a in (select Id from jobs(\"type\"=\"insert\"))",
-     "joining jobs()/tasks() with tables is not supported yet, and the query also names t(line 1, "
-     "pos 14)",
-     APART},
-    {A_VIEW " a, jobs(\"type\"=\"mv\") b",
-     "joining jobs()/tasks() with tables is not supported yet, and the query also names jobs(line "
-     "1, pos 39)",
-     APART},
-    {A_VIEW ", numbers(\"number\"=\"3\")",
-     "joining jobs()/tasks() with tables is not supported yet, and the query also names "
-     "numbers(line 1, pos 37)",
-     APART},
-    {"select * from information_schema.tables, jobs(\"type\"=\"insert\")",
-     "joining jobs()/tasks() with tables is not supported yet, and the query also names "
-     "information_schema(line 1, pos 14)",
-     APART},
-    {"with x as (select * from x) select * from x, jobs(\"type\"=\"insert\")",
-     "joining jobs()/tasks() with tables is not supported yet, and the query also names x(line 1, "
-     "pos 25)",
-     APART},
-    {"select @a from jobs(\"type\"=\"insert\")",
-     "'@' is not supported in a query over jobs() or tasks()(line 1, pos 7)", "Leave it out."},
-    {"select a[1] from jobs(\"type\"=\"insert\")",
-     "'[' is not supported in a query over jobs() or tasks()(line 1, pos 8)", "Leave it out."},
-    {A_VIEW " into outfile \"s3://b/x\"",
-     "'into' is not supported in a query over jobs() or tasks()(line 1, pos 36)", "Leave it out."},
     {A_VIEW ",", "mismatched input '<EOF>' expecting a table or table function(line 1, pos 36)",
      TABLE_SHAPE},
     {A_VIEW " where (a = 1", "mismatched input '<EOF>' expecting ')'(line 1, pos 48)",

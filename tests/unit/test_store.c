@@ -23,7 +23,7 @@ static void test_open_makes_a_private_file(void **state)
     look(st, &seen);
     assert_int_equal(seen.n_jobs, 0);
     ops->close(st);
-    assert_int_equal(count_entries(f->dir), 2); /* the store and its lock file, no log */
+    assert_int_equal(count_entries(f->dir), 3); /* the store, its lock and key files, no log */
     ops->close(NULL);
 }
 

@@ -2,7 +2,7 @@
  * The SQLite store when things go wrong under it: killed while writing, disk full, and every single
  * write, sync, read and allocation failing in turn.
  */
-#include "tests/unit/store_fixture.h"
+#include "tests/unit/store_fault_vfs.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -11,198 +11,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-enum fault { FAULT_WRITE, FAULT_SYNC, FAULT_TRUNCATE, FAULT_READ, FAULT_MALLOC, N_FAULTS };
-
-/* From the `countdown`th operation of its kind on, every one fails until disarmed. */
-static struct {
-    bool is_armed;
-    bool has_fired;
-    enum fault kind;
-    int countdown;
-} faults;
-
-static sqlite3_mem_methods real_malloc;
-static sqlite3_vfs fault_vfs;
 static struct seen seen;
-
-static void arm(enum fault kind, int countdown)
-{
-    faults.kind = kind;
-    faults.countdown = countdown;
-    faults.has_fired = false;
-    faults.is_armed = true;
-}
-
-static bool strikes(enum fault kind)
-{
-    if (!faults.is_armed || faults.kind != kind) {
-        return false;
-    }
-    if (faults.countdown > 1) {
-        faults.countdown--;
-        return false;
-    }
-    faults.has_fired = true;
-    return true;
-}
-
-static void *fault_malloc(int n)
-{
-    return strikes(FAULT_MALLOC) ? NULL : real_malloc.xMalloc(n);
-}
-
-static void *fault_realloc(void *p, int n)
-{
-    return strikes(FAULT_MALLOC) ? NULL : real_malloc.xRealloc(p, n);
-}
-
-/* A file of the real VFS behind one of ours. */
-struct fault_file {
-    sqlite3_file base;
-    sqlite3_file *real; /* in the same allocation */
-};
-
-static sqlite3_file *real_of(sqlite3_file *f)
-{
-    return ((struct fault_file *)f)->real;
-}
-
-static int file_close(sqlite3_file *f)
-{
-    return real_of(f)->pMethods->xClose(real_of(f));
-}
-
-static int file_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at)
-{
-    return strikes(FAULT_READ) ? SQLITE_IOERR_READ
-                               : real_of(f)->pMethods->xRead(real_of(f), to, n, at);
-}
-
-static int file_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at)
-{
-    return strikes(FAULT_WRITE) ? SQLITE_FULL
-                                : real_of(f)->pMethods->xWrite(real_of(f), from, n, at);
-}
-
-static int file_truncate(sqlite3_file *f, sqlite3_int64 size)
-{
-    return strikes(FAULT_TRUNCATE) ? SQLITE_IOERR_TRUNCATE
-                                   : real_of(f)->pMethods->xTruncate(real_of(f), size);
-}
-
-static int file_sync(sqlite3_file *f, int flags)
-{
-    return strikes(FAULT_SYNC) ? SQLITE_IOERR_FSYNC
-                               : real_of(f)->pMethods->xSync(real_of(f), flags);
-}
-
-static int file_size(sqlite3_file *f, sqlite3_int64 *ret)
-{
-    return real_of(f)->pMethods->xFileSize(real_of(f), ret);
-}
-
-static int file_lock(sqlite3_file *f, int level)
-{
-    return real_of(f)->pMethods->xLock(real_of(f), level);
-}
-
-static int file_unlock(sqlite3_file *f, int level)
-{
-    return real_of(f)->pMethods->xUnlock(real_of(f), level);
-}
-
-static int file_check_lock(sqlite3_file *f, int *ret)
-{
-    return real_of(f)->pMethods->xCheckReservedLock(real_of(f), ret);
-}
-
-static int file_control(sqlite3_file *f, int op, void *arg)
-{
-    return real_of(f)->pMethods->xFileControl(real_of(f), op, arg);
-}
-
-static int file_sector_size(sqlite3_file *f)
-{
-    return real_of(f)->pMethods->xSectorSize(real_of(f));
-}
-
-static int file_device(sqlite3_file *f)
-{
-    return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f));
-}
-
-static int file_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **ret)
-{
-    return extend != 0 && strikes(FAULT_WRITE)
-               ? SQLITE_IOERR_SHMSIZE
-               : real_of(f)->pMethods->xShmMap(real_of(f), page, size, extend, ret);
-}
-
-static int file_shm_lock(sqlite3_file *f, int offset, int n, int flags)
-{
-    return real_of(f)->pMethods->xShmLock(real_of(f), offset, n, flags);
-}
-
-static void file_shm_barrier(sqlite3_file *f)
-{
-    real_of(f)->pMethods->xShmBarrier(real_of(f));
-}
-
-static int file_shm_unmap(sqlite3_file *f, int is_delete)
-{
-    return real_of(f)->pMethods->xShmUnmap(real_of(f), is_delete);
-}
-
-static const sqlite3_io_methods file_methods = {
-    .iVersion = 2, /* no xFetch: the store maps nothing */
-    .xClose = file_close,
-    .xRead = file_read,
-    .xWrite = file_write,
-    .xTruncate = file_truncate,
-    .xSync = file_sync,
-    .xFileSize = file_size,
-    .xLock = file_lock,
-    .xUnlock = file_unlock,
-    .xCheckReservedLock = file_check_lock,
-    .xFileControl = file_control,
-    .xSectorSize = file_sector_size,
-    .xDeviceCharacteristics = file_device,
-    .xShmMap = file_shm_map,
-    .xShmLock = file_shm_lock,
-    .xShmBarrier = file_shm_barrier,
-    .xShmUnmap = file_shm_unmap,
-};
-
-static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *ret)
-{
-    sqlite3_vfs *real = vfs->pAppData;
-    struct fault_file *file = (struct fault_file *)f;
-    file->real = (sqlite3_file *)(file + 1);
-    file->base.pMethods = NULL;
-    int rc = real->xOpen(real, name, file->real, flags, ret);
-    if (rc == SQLITE_OK) {
-        file->base.pMethods = &file_methods;
-    }
-    return rc;
-}
-
-/* Before anything else uses SQLite. */
-static void install_faults(void)
-{
-    assert_int_equal(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_malloc), SQLITE_OK);
-    sqlite3_mem_methods ours = real_malloc;
-    ours.xMalloc = fault_malloc;
-    ours.xRealloc = fault_realloc;
-    assert_int_equal(sqlite3_config(SQLITE_CONFIG_MALLOC, &ours), SQLITE_OK);
-    sqlite3_vfs *real = sqlite3_vfs_find(NULL);
-    fault_vfs = *real;
-    fault_vfs.pAppData = real;
-    fault_vfs.pNext = NULL;
-    fault_vfs.zName = "fault";
-    fault_vfs.szOsFile += (int)sizeof(struct fault_file);
-    fault_vfs.xOpen = fault_open;
-    assert_int_equal(sqlite3_vfs_register(&fault_vfs, 1), SQLITE_OK);
-}
 
 /* One call of the scenario, by its number. */
 static enum store_result call(struct store *st, int number, struct err *err)
@@ -250,7 +59,7 @@ static void expect_sentence(struct fixture *f, const char *text)
 /* Opens while the fault is armed; when that fails, once more without. */
 static struct store *open_anyhow(struct fixture *f)
 {
-    struct store *st = ops->open(f->path, &f->err);
+    struct store *st = ops->open(f->path, "", &f->err);
     if (st == NULL) {
         assert_true(faults.has_fired);
         expect_sentence(f, "cannot");
@@ -370,6 +179,67 @@ static void test_creation_may_fail(void **state)
     }
 }
 
+/* Opening a store of version 1, which encrypts it: whatever fails, the next open finishes it. */
+static void test_encrypting_may_fail(void **state)
+{
+    for (int kind = FAULT_WRITE; kind < N_FAULTS; kind++) {
+        bool has_fired = true;
+        for (int n = 1; has_fired; n += kind == FAULT_MALLOC ? 23 : 1) {
+            struct fixture f;
+            fixture_init(&f);
+            make_old_store(f.path);
+            arm((enum fault)kind, n);
+            struct store *st = open_anyhow(&f);
+            has_fired = faults.has_fired;
+            faults.is_armed = false;
+            assert_false(is_on_disk(&f, OLD_SECRET));
+            look(st, &seen);
+            check_old_store(&seen);
+            ops->close(st);
+            seen_fini(&seen);
+            fixture_fini(&f);
+            assert_true(n < 9000);
+        }
+    }
+}
+
+/* The same killed: at each synchronisation and write in turn. */
+static void open_and_die(struct fixture *f, enum fault kind, int countdown)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        faults.is_deadly = true;
+        arm(kind, countdown);
+        struct store *st = ops->open(f->path, "", &f->err);
+        _exit(st != NULL ? 7 : 8);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    faults.has_fired = WIFSIGNALED(status);
+    assert_true(faults.has_fired || WEXITSTATUS(status) == 7);
+}
+
+static void test_encrypting_may_be_killed(void **state)
+{
+    static const enum fault kinds[] = {FAULT_WRITE, FAULT_SYNC, FAULT_TRUNCATE};
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        faults.has_fired = true;
+        for (int n = 1; faults.has_fired; n = next_countdown(n)) {
+            struct fixture f;
+            fixture_init(&f);
+            make_old_store(f.path);
+            open_and_die(&f, kinds[i], n);
+            struct store *st = must_open(&f);
+            assert_false(is_on_disk(&f, OLD_SECRET));
+            look(st, &seen);
+            check_old_store(&seen);
+            ops->close(st);
+            seen_fini(&seen);
+            fixture_fini(&f);
+        }
+    }
+}
+
 /* Writes tasks for ever, one byte to the pipe for each that is durable. Never returns. */
 static void write_tasks(struct fixture *f, int64_t job_id, int fd)
 {
@@ -468,7 +338,7 @@ static void live_through_full_disk(struct fixture *f, const char *reason,
                                    void (*fill)(const struct fixture *),
                                    void (*make_room)(const struct fixture *))
 {
-    struct store *st = ops->open(f->path, &f->err);
+    struct store *st = ops->open(f->path, "", &f->err);
     must(st != NULL, "opened", &f->err);
     struct job_record job = sample_job(1, "a");
     must(ops->job_insert(st, &job, &f->err) == STORE_OK, "inserted", &f->err);
@@ -588,6 +458,8 @@ int main(void)
         cmocka_unit_test(test_every_read_may_fail),
         cmocka_unit_test(test_every_allocation_may_fail),
         cmocka_unit_test(test_creation_may_fail),
+        cmocka_unit_test(test_encrypting_may_fail),
+        cmocka_unit_test(test_encrypting_may_be_killed),
         cmocka_unit_test(test_kill_loses_nothing),
         cmocka_unit_test(test_file_size_limit),
         cmocka_unit_test(test_full_disk),

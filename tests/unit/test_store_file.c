@@ -30,14 +30,14 @@ static void test_two_at_once_are_refused(void **state)
     struct store *st = must_open(f);
     char expected[64];
     insert_job(f, st, 1, "a");
-    assert_null(ops->open(f->path, &f->err));
+    assert_null(ops->open(f->path, "", &f->err));
     (void)snprintf(expected, sizeof(expected), "is in use by process %d;", (int)getpid());
     assert_says(f, expected);
     assert_says(f, f->path);
     char other[128];
     (void)snprintf(other, sizeof(other), "%s/link.db", f->dir);
     assert_int_equal(symlink(f->path, other), 0);
-    assert_null(ops->open(other, &f->err)); /* the same file under another name */
+    assert_null(ops->open(other, "", &f->err)); /* the same file under another name */
     assert_says(f, expected);
     insert_job(f, st, 2, "b"); /* the first one is none the worse */
     assert_int_equal(ops->epoch(st), 1);
@@ -56,7 +56,7 @@ static void test_lock_dies_with_its_process(void **state)
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        struct store *st = ops->open(f->path, &f->err);
+        struct store *st = ops->open(f->path, "", &f->err);
         (void)!write(fds[1], st != NULL ? "y" : "n", 1);
         for (;;) {
             (void)pause();
@@ -64,7 +64,7 @@ static void test_lock_dies_with_its_process(void **state)
     }
     assert_int_equal(read(fds[0], &byte, 1), 1);
     assert_int_equal(byte, 'y');
-    assert_null(ops->open(f->path, &f->err));
+    assert_null(ops->open(f->path, "", &f->err));
     (void)snprintf(expected, sizeof(expected), "is in use by process %d;", (int)pid);
     assert_says(f, expected);
     assert_int_equal(kill(pid, SIGKILL), 0);
@@ -82,7 +82,7 @@ static void refuse(struct fixture *f, const char *text)
     static char before[65536], after[65536];
     size_t n_entries = count_entries(f->dir);
     size_t n = read_all(f->path, before, sizeof(before));
-    assert_null(ops->open(f->path, &f->err));
+    assert_null(ops->open(f->path, "", &f->err));
     assert_says(f, f->path);
     assert_says(f, text);
     assert_int_equal(read_all(f->path, after, sizeof(after)), n);
@@ -110,8 +110,8 @@ static void test_newer_versions_are_refused(void **state)
     struct fixture *f = *state;
     ops->close(must_open(f));
     raw(f->path, "PRAGMA journal_mode = DELETE; PRAGMA user_version = 7");
-    assert_null(ops->open(f->path, &f->err));
-    refuse(f, "a newer Sluice (its schema version is 7, this Sluice knows versions up to 1)");
+    assert_null(ops->open(f->path, "", &f->err));
+    refuse(f, "a newer Sluice (its schema version is 7, this Sluice knows versions up to 2)");
     raw(f->path, "PRAGMA user_version = 0");
     refuse(f, "damaged (its schema version is 0");
 }
@@ -130,7 +130,7 @@ static void test_newer_version_in_the_log_is_refused(void **state)
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 7", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
     size_t n = read_all(f->path, before, sizeof(before));
-    assert_null(ops->open(f->path, &f->err));
+    assert_null(ops->open(f->path, "", &f->err));
     assert_says(f, "a newer Sluice (its schema version is 7");
     assert_int_equal(read_all(f->path, after, sizeof(after)), n);
     assert_memory_equal(before, after, n);
@@ -141,19 +141,19 @@ static void test_places_that_cannot_be(void **state)
 {
     struct fixture *f = *state;
     char path[160];
-    assert_null(ops->open("", &f->err));
+    assert_null(ops->open("", "", &f->err));
     assert_says(f, "sqlite:PATH");
     (void)snprintf(path, sizeof(path), "%s/no/such.db", f->dir);
-    assert_null(ops->open(path, &f->err));
+    assert_null(ops->open(path, "", &f->err));
     assert_says(f, "its directory");
     assert_says(f, "No such file or directory");
-    assert_null(ops->open(f->dir, &f->err));
+    assert_null(ops->open(f->dir, "", &f->err));
     assert_says(f, "is not a file but a directory");
     (void)snprintf(path, sizeof(path), "%s/", f->path);
-    assert_null(ops->open(path, &f->err));
+    assert_null(ops->open(path, "", &f->err));
     (void)snprintf(path, sizeof(path), "%s/link.db", f->dir);
     assert_int_equal(symlink("nowhere/x.db", path), 0);
-    assert_null(ops->open(path, &f->err));
+    assert_null(ops->open(path, "", &f->err));
     assert_says(f, "leads nowhere");
     assert_int_equal(count_entries(f->dir), 1);
 }
@@ -173,7 +173,7 @@ static void test_log_without_store_is_refused(void **state)
     char path[128];
     (void)snprintf(path, sizeof(path), "%s-wal", f->path);
     write_all(path, "data", 4);
-    assert_null(ops->open(f->path, &f->err));
+    assert_null(ops->open(f->path, "", &f->err));
     assert_says(f, "is missing or empty but its log");
     assert_says(f, path);
     assert_int_not_equal(access(f->path, F_OK), 0);
@@ -189,7 +189,7 @@ static void test_unfinished_creation_is_repeated(void **state)
     (void)snprintf(path, sizeof(path), "%s.new-journal", f->path);
     write_all(path, "junk", 4);
     ops->close(must_open(f));
-    assert_int_equal(count_entries(f->dir), 2);
+    assert_int_equal(count_entries(f->dir), 3); /* the store, its lock, its key */
 }
 
 static void test_damage_is_told(void **state)

@@ -1,0 +1,24 @@
+/*
+ * The last step from Doris's SQL to SQLite's, for queries over jobs() and tasks(): what SQLite's
+ * grammar lacks becomes a call of a function (viewfunc.h), and where Doris would turn a text into a
+ * number or a date to compare it, so does the query:
+ *
+ *     CAST(x AS DECIMAL(9, 2))    cast_as(x ,'DECIMAL',9, 2)
+ *     now() - INTERVAL 1 DAY      now() ->> '-1 DAY'
+ *     f(x) > 5                    f(x) -> '<n' > 5
+ *
+ * Pure; any thread. It knows tokens and parentheses only: what it does not understand it leaves to
+ * SQLite's error.
+ */
+#ifndef PROXY_VIEWSQL_H
+#define PROXY_VIEWSQL_H
+
+#include <stdbool.h>
+
+/* `sql` is what parser/stmt.h rewrote. The caller owns the result. Columns keep their names. */
+char *viewsql_adapt(const char *sql);
+
+/* Does the column hold numbers, and so compare as one? It is declared as NUMERIC, then. */
+bool viewsql_is_number_column(const char *name);
+
+#endif

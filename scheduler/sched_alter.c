@@ -1,0 +1,179 @@
+/*
+ * ALTER JOB: checked as CREATE JOB is, by the source and the FE, and meanwhile nothing is held: when
+ * the check has ended the job must still be what the statement was made for. Then it changes in the
+ * store, in one transaction, and in memory; or not at all.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/xmalloc.h"
+#include "scheduler/sched_private.h"
+
+enum { CHECK_TIMEOUT_MS = 60 * 1000 };
+
+#define DETAIL "errCode = 2, detailMessage = "
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return (a == NULL) == (b == NULL) && (a == NULL || strcmp(a, b) == 0);
+}
+
+/* Where the job stands matters to a statement that moves it, and to no other. */
+static bool is_as_found(const struct job_record *now, const struct sched_request *r)
+{
+    const struct job_record *base = &r->base;
+    return is_same_text(now->sql, base->sql) && is_same_text(now->properties, base->properties) &&
+           (!r->moves_offset ||
+            (is_same_text(now->offset, base->offset) && now->last_task_id == base->last_task_id &&
+             now->committed_task_id == base->committed_task_id));
+}
+
+/*
+ * A task that is open has its range and label; loading it again with another INSERT, or committing
+ * its offset over the one that was asked for, would not be what either statement meant. A job whose
+ * statement is not understood cannot load its task at all before it has another one.
+ */
+static bool may_change_under_task(const struct job *j, const struct sched_request *r,
+                                  struct err *err)
+{
+    const char *name = j->rec.name;
+    bool is_repair = j->body == NULL && !r->moves_offset;
+    if (j->task.id == 0 || is_repair || (!r->moves_offset && !r->changes_load)) {
+        return true;
+    }
+    (void)err_say(err, "%s",
+                  j->step.phase == PHASE_DOUBT
+                      ? "it may be in the table or not. ALTER JOB ... RESOLVE TASK ... AS "
+                        "COMMITTED|ABORTED decides, see EXPLAIN JOB"
+                      : "its load may yet end in the table. Wait until tasks() shows how it ended, "
+                        "or let RESUME JOB take it up again");
+    return err_prefix(err,
+                      DETAIL "Task %" PRId64 " of job %s, label %s, is still open, so neither the "
+                             "offset nor the INSERT can be altered, but for its credentials: ",
+                      j->task.id, name, j->task.label);
+}
+
+static struct job *find_alterable(struct sched *s, struct sched_request *r)
+{
+    struct job *j = sched_same_job(s, r);
+    if (j == NULL) {
+        return NULL;
+    }
+    if (j->step.state != JOB_PAUSED) {
+        (void)err_say(&r->err,
+                      DETAIL "Only PAUSED job can be altered: job %s is %s by now. PAUSE JOB WHERE "
+                             "jobName = '%s' and send the ALTER JOB again",
+                      j->rec.name, job_state_name(j->step.state), j->rec.name);
+        return NULL;
+    }
+    if (!is_as_found(&j->rec, r)) {
+        (void)err_say(&r->err,
+                      DETAIL
+                      "Job %s has changed while this ALTER JOB was being checked, by another "
+                      "one or by a task that ended; nothing was done. Look at the job and "
+                      "send it again",
+                      j->rec.name);
+        return NULL;
+    }
+    return may_change_under_task(j, r, &r->err) ? j : NULL;
+}
+
+static bool read_offset(const struct job_body *body, const struct sched_request *r,
+                        char **ret_offset, struct err *err)
+{
+    const char *text = spec_prop_get(body->spec->props, body->spec->n_props, "offset");
+    *ret_offset = NULL;
+    return !r->moves_offset || text == NULL || body->ops->parse_offset(text, ret_offset, err);
+}
+
+bool sched_alter_begin(struct sched *s, struct sched_request *r)
+{
+    char *offset = NULL;
+    const struct job *j = find_alterable(s, r);
+    if (j == NULL) {
+        return false;
+    }
+    struct job_body *body = sched_make_body(s, take_ptr(r->spec), &r->err);
+    if (body == NULL || !read_offset(body, r, &offset, &r->err)) {
+        job_body_unref(body);
+        return false;
+    }
+    free(r->job.offset);
+    r->job.offset = offset;
+    struct run *run = run_create(RUN_CHECK, body, s->options.sink_ops, s->options.sink);
+    job_body_unref(body); /* the run has its own reference */
+    run->owner = r;
+    run->timeout_ms = CHECK_TIMEOUT_MS;
+    const char *from = offset != NULL ? offset : j->rec.offset;
+    run->offset = from != NULL ? xstrdup(from) : NULL;
+    sched_submit(s, run);
+    return true;
+}
+
+/*
+ * What was not understood is PAUSED in memory only, whatever the store has; and what is wrong with
+ * it ends here, unless its task is in doubt.
+ */
+static bool prepare_repair(struct job *j, struct job_record *to, struct err *err)
+{
+    const struct sched_options *o = &j->sched->options;
+    if (j->body != NULL) {
+        return true;
+    }
+    struct job_update update = {JOB_PAUSED, j->rec.fail_code, j->rec.fail_msg, j->rec.n_resumes};
+    if (o->store_ops->job_update(o->store, j->rec.id, &update, err) != STORE_OK) {
+        return err_prefix(err, "Job %s was not altered: ", j->rec.name);
+    }
+    if (to->fail_code == FAIL_CANNOT_RESUME) {
+        to->fail_code = FAIL_MANUAL_PAUSE;
+        sched_set_text(&to->fail_msg, xstrdup("The statement was altered; RESUME JOB goes on"));
+    }
+    return true;
+}
+
+/* The job's record as it shall be: what the statement names, and all else as it is now. */
+static void make_record(const struct job *j, const struct sched_request *r, struct job_record *ret)
+{
+    job_record_copy(&j->rec, ret);
+    sched_set_text(&ret->sql, xstrdup(r->job.sql));
+    sched_set_text(&ret->properties, xstrdup(r->job.properties));
+    if (r->job.offset != NULL) {
+        sched_set_text(&ret->offset, xstrdup(r->job.offset));
+    }
+}
+
+static bool store_altered(struct job *j, const struct job_record *to, struct err *err)
+{
+    const struct sched_options *o = &j->sched->options;
+    switch (o->store_ops->job_alter(o->store, to, err)) {
+    case STORE_OK: return true;
+    case STORE_FAIL: return err_prefix(err, "Job %s was not altered: ", j->rec.name);
+    case STORE_STALE:
+    case STORE_DUPLICATE: break;
+    }
+    return err_say(err, "Job %s was not altered: another Sluice has taken over the store",
+                   j->rec.name);
+}
+
+bool sched_alter_finish(struct sched *s, struct sched_request *r, struct run *run)
+{
+    _cleanup_job_record_ struct job_record to = {0};
+    if (!run->is_ok) {
+        r->err = run->err;
+        return false;
+    }
+    struct job *j = find_alterable(s, r);
+    if (j == NULL) {
+        return false;
+    }
+    make_record(j, r, &to);
+    if (!prepare_repair(j, &to, &r->err) || !store_altered(j, &to, &r->err)) {
+        return false;
+    }
+    log_info("job.altered", "job", j->rec.name, "id", LOG_FMT("%" PRId64, j->rec.id), "offset",
+             r->job.offset != NULL ? r->job.offset : "unchanged", NULL);
+    sched_job_alter(j, &to, job_body_ref(run->body));
+    return true;
+}

@@ -1,0 +1,210 @@
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/xmalloc.h"
+#include "sources/s3_explain.h"
+#include "sources/s3_walk.h"
+
+enum {
+    MOST_KEYS = 10000,     /* of an estimate */
+    MOST_TIME_US = 5000000 /* likewise */
+};
+
+/* Batches as the job would make them, counted. */
+struct estimate {
+    struct s3_batch batch;
+    int64_t n_batches, n_files, n_bytes; /* of whole batches */
+    /* The first one: */
+    struct plan plan;
+    char *first_key;    /* owned */
+    char *last_key;     /* owned */
+    bool is_cut;        /* there is more than was looked at */
+    struct err broken;  /* the listing broke off, after some whole batches */
+    struct err refused; /* the first object that Doris cannot read; the count ends before it */
+};
+
+static void estimate_fini(struct estimate *t)
+{
+    s3_batch_fini(&t->batch);
+    plan_fini(&t->plan);
+    free(t->first_key);
+    free(t->last_key);
+}
+
+static void close_batch(struct estimate *t)
+{
+    struct s3_batch_limits limits = t->batch.limits;
+    if (t->batch.n_files == 0) {
+        return;
+    }
+    if (t->n_batches == 0) {
+        s3_batch_finish(&t->batch, NULL, &t->plan);
+        t->first_key = xstrdup(t->batch.first);
+        t->last_key = xstrdup(t->batch.last);
+    }
+    t->n_batches++;
+    t->n_files += t->batch.n_files;
+    if (__builtin_add_overflow(t->n_bytes, t->batch.n_bytes, &t->n_bytes)) {
+        t->n_bytes = INT64_MAX;
+    }
+    s3_batch_fini(&t->batch);
+    s3_batch_init(&t->batch, &limits);
+}
+
+/* False: no job can get past this object. */
+static bool take(struct estimate *t, const struct s3_object *object)
+{
+    enum s3_offer offer = s3_batch_offer(&t->batch, object, &t->refused);
+    if (offer == S3_OFFER_LATER) {
+        close_batch(t);
+        offer = s3_batch_offer(&t->batch, object, &t->refused);
+    }
+    return offer == S3_OFFER_TAKEN;
+}
+
+static enum s3_walk_result count(struct estimate *t, struct s3_walk *w, struct err *err)
+{
+    int64_t end_us = clock_mono_us() + MOST_TIME_US;
+    const struct s3_object *object = NULL;
+    enum s3_walk_result result = S3_WALK_END;
+    while ((result = s3_walk_next(w, &object, err)) == S3_WALK_OBJECT && take(t, object)) {
+        if (t->batch.is_closed) {
+            close_batch(t);
+        }
+        bool has_any = t->n_batches > 0 || t->batch.n_files > 0;
+        if (has_any && (w->n_seen >= MOST_KEYS || clock_mono_us() >= end_us)) {
+            t->is_cut = s3_walk_in_page(w) != NULL || w->page.is_truncated;
+            break;
+        }
+    }
+    if (result != S3_WALK_FAIL) { /* no job would load the beginning of a batch */
+        close_batch(t);
+    }
+    return result;
+}
+
+static void add_where(const struct source *s, struct explain *e)
+{
+    explain_add(e, "source", "%s at %s, region %s, %s", s->config.uri, s->config.base_url,
+                s->config.region,
+                s->config.access_key != NULL ? "with an access key" : "without an access key");
+}
+
+static void add_limits(const struct source *s, struct explain *e)
+{
+    const struct job_spec *spec = s->spec;
+    bool has_files = spec_prop_get(spec->props, spec->n_props, "s3.max_batch_files") != NULL;
+    bool has_bytes = spec_prop_get(spec->props, spec->n_props, "s3.max_batch_bytes") != NULL;
+    _cleanup_free_ char *bytes = explain_bytes(s->limits.max_bytes);
+    enum explain_section section = e->section;
+    e->section = EXPLAIN_PROPERTIES;
+    explain_add(e, "s3.max_batch_files", "%" PRId64 "%s", s->limits.max_files,
+                has_files ? "" : " (the default)");
+    explain_add(e, "s3.max_batch_bytes", "%s%s", bytes, has_bytes ? "" : " (the default)");
+    e->section = section;
+}
+
+static void add_nothing(const struct s3_walk *w, bool has_offset, struct explain *e)
+{
+    const struct s3_list_request *r = &w->request;
+    const char *behind = has_offset ? " behind the offset" : "";
+    if (w->n_seen == 0) {
+        explain_warn(e, "first batch",
+                     "none: no object below \"%.*s\"%s. The job will wait for the first one",
+                     SPAN_ARG(r->prefix), behind);
+        return;
+    }
+    explain_warn(e, "first batch",
+                 "none: of %" PRId64
+                 " objects below \"%.*s\"%s none matches the uri%s. Look at its "
+                 "wildcards; the job will wait for the first file",
+                 w->n_seen, SPAN_ARG(r->prefix), behind,
+                 w->n_skipped > 0 ? " and has bytes in it (empty ones are skipped)" : "");
+}
+
+static void add_first(const struct estimate *t, bool has_more, struct explain *e)
+{
+    _cleanup_free_ char *first = s3_shown_key(span_of(t->first_key));
+    _cleanup_free_ char *last = s3_shown_key(span_of(t->last_key));
+    _cleanup_free_ char *bytes = explain_bytes(t->plan.n_bytes);
+    explain_add(e, "first batch", "%" PRId64 " file%s, %s; %s", t->plan.n_files,
+                t->plan.n_files == 1 ? "" : "s", bytes,
+                has_more ? "more files follow" : "no more files behind it");
+    explain_add(e, "first file", "%s", first);
+    explain_add(e, "last file", "%s", last);
+}
+
+static void add_estimate(const struct estimate *t, const struct s3_walk *w, struct explain *e)
+{
+    bool is_least = t->is_cut || err_is_set(&t->refused) || err_is_set(&t->broken);
+    _cleanup_free_ char *bytes = explain_bytes(t->n_bytes);
+    explain_add(e, "estimate", "%s%" PRId64 " batch%s: %" PRId64 " file%s, %s%s",
+                is_least ? "at least " : "", t->n_batches, t->n_batches == 1 ? "" : "es",
+                t->n_files, t->n_files == 1 ? "" : "s", bytes,
+                t->is_cut ? "; the listing was cut short here, there is more" : "");
+    if (w->n_skipped > 0) {
+        explain_add(e, "skipped", "%" PRId64 " empty objects and directory markers", w->n_skipped);
+    }
+}
+
+static void add_refused(const struct estimate *t, struct explain *e)
+{
+    if (!err_is_set(&t->refused)) {
+        return;
+    }
+    if (t->n_batches == 0) {
+        explain_fail(e, "first batch", "%s", t->refused.msg);
+    } else {
+        explain_warn(e, "later batch", "the job will be PAUSED when it gets there: %s",
+                     t->refused.msg);
+    }
+}
+
+static enum plan_result look(struct source *s, struct estimate *t, struct s3_walk *w,
+                             const char *offset, struct explain *e)
+{
+    if (count(t, w, &t->broken) == S3_WALK_FAIL && t->n_batches == 0) {
+        explain_fail(e, "source", "%s", t->broken.msg);
+        return PLAN_FAIL;
+    }
+    if (t->n_batches == 0 && !err_is_set(&t->refused)) {
+        add_nothing(w, offset != NULL || s->first_offset != NULL, e);
+        return PLAN_EMPTY;
+    }
+    if (t->n_batches > 0) {
+        bool has_more =
+            t->n_batches > 1 || t->is_cut || err_is_set(&t->refused) || err_is_set(&t->broken);
+        add_first(t, has_more, e);
+        add_estimate(t, w, e);
+    }
+    add_refused(t, e);
+    if (err_is_set(&t->broken)) {
+        explain_warn(e, "estimate", "the listing broke off: %s", t->broken.msg);
+    }
+    return t->n_batches > 0 ? PLAN_RANGE : PLAN_FAIL;
+}
+
+enum plan_result s3_explain(struct source *s, const char *offset, const struct fe_traits *fe,
+                            int64_t deadline_us, const struct cancel *cancel, struct plan *ret,
+                            struct explain *e)
+{
+    __attribute__((cleanup(estimate_fini))) struct estimate t = {0};
+    _cleanup_s3_walk_ struct s3_walk w = {0};
+    struct s3_batch_limits limits = s->limits;
+    struct err err = {0};
+    limits.fe_version = fe != NULL ? fe->version : 0;
+    s3_batch_init(&t.batch, &limits);
+    add_where(s, e);
+    add_limits(s, e);
+    if (!s3_walk_begin(&w, s, offset, deadline_us, cancel, &err)) {
+        explain_fail(e, "offset", "%s", err.msg);
+        return PLAN_FAIL;
+    }
+    enum plan_result result = look(s, &t, &w, offset, e);
+    if (result == PLAN_RANGE) {
+        *ret = t.plan;
+        t.plan = (struct plan){0};
+    }
+    return result;
+}

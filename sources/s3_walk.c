@@ -1,0 +1,88 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/xmalloc.h"
+#include "sources/s3_walk.h"
+
+enum { PAGE_KEYS = 1000 }; /* as many as the services send at once */
+
+void s3_walk_fini(struct s3_walk *w)
+{
+    struct source *s = w->source;
+    if (w->n_skipped > 0 && !s->has_logged_skips) {
+        s->has_logged_skips = true;
+        log_debug("s3.skipped", "bucket", s->config.bucket, "uri", s->config.uri, "objects",
+                  LOG_FMT("%lld", (long long)w->n_skipped), "reason", "empty or directory marker",
+                  NULL);
+    }
+    s3_page_fini(&w->page);
+    free(w->start_after);
+}
+
+bool s3_walk_begin(struct s3_walk *w, struct source *s, const char *offset, int64_t deadline_us,
+                   const struct cancel *cancel, struct err *err)
+{
+    *w = (struct s3_walk){
+        .source = s,
+        .request = {.prefix = glob_literal_prefix(s->glob),
+                    .max_keys = PAGE_KEYS,
+                    .deadline_us = deadline_us,
+                    .cancel = cancel},
+    };
+    if (offset == NULL) {
+        offset = s->first_offset;
+    }
+    if (offset != NULL) {
+        w->start_after = s3_offset_key(offset, err);
+    }
+    return offset == NULL || w->start_after != NULL;
+}
+
+static enum s3_walk_result walk_page(struct s3_walk *w, struct err *err)
+{
+    if (w->is_begun && !w->page.is_truncated) {
+        return S3_WALK_END;
+    }
+    if (w->is_begun) {
+        assert(w->page.n_objects > 0); /* s3_page_check() */
+        free(w->start_after);
+        w->start_after = xstrdup(w->page.objects[w->page.n_objects - 1].key);
+    }
+    s3_page_fini(&w->page);
+    w->request.start_after = w->start_after;
+    w->is_begun = true;
+    w->at = 0;
+    return s3_client_list(w->source->client, &w->request, &w->page, err) ? S3_WALK_OBJECT
+                                                                         : S3_WALK_FAIL;
+}
+
+/* The next object of the page in hand that is to be loaded; NULL at the end of the page. */
+const struct s3_object *s3_walk_in_page(struct s3_walk *w)
+{
+    while (w->at < w->page.n_objects) {
+        const struct s3_object *o = &w->page.objects[w->at++];
+        struct span key = span_of(o->key);
+        w->n_seen++;
+        if (o->size == 0 || key.p[key.n - 1] == '/') {
+            w->n_skipped++;
+        } else if (glob_match(w->source->glob, key)) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+enum s3_walk_result s3_walk_next(struct s3_walk *w, const struct s3_object **ret, struct err *err)
+{
+    for (;;) {
+        *ret = s3_walk_in_page(w);
+        if (*ret != NULL) {
+            return S3_WALK_OBJECT;
+        }
+        enum s3_walk_result result = walk_page(w, err);
+        if (result != S3_WALK_OBJECT) {
+            return result;
+        }
+    }
+}

@@ -1,0 +1,213 @@
+/*
+ * What EXPLAIN CREATE JOB tells of an S3 source, against canned replies: long listings, objects that
+ * Doris cannot read, a listing that breaks off. tests/integration/test_explain.py has a real store.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/span.h"
+#include "sources/s3_source.h"
+#include "tests/unit/canned_http.h"
+
+static const int64_t SECOND = 1000000;
+static const struct fe_traits DORIS_4 = {.version = 4001};
+
+#define HTTP(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
+#define PAGE(truncated, objects)                                                                   \
+    HTTP("200 OK", "<ListBucketResult><IsTruncated>" truncated "</IsTruncated>" objects            \
+                   "</ListBucketResult>")
+#define OBJECT(key, size)                                                                          \
+    "<Contents><Key>" key "</Key><ETag>\"e\"</ETag><Size>" size "</Size></Contents>"
+#define DENIED HTTP("403 Forbidden", "<Error><Code>AccessDenied</Code></Error>")
+
+static void add_prop(struct spec_prop **props, size_t *n, const char *key, const char *value)
+{
+    *props = xrealloc_array(*props, *n + 1, sizeof(**props));
+    (*props)[(*n)++] = (struct spec_prop){.key = xstrdup(key), .value = xstrdup(value)};
+}
+
+static struct job_spec *make_spec(int port)
+{
+    struct job_spec *spec = xcalloc(1, sizeof(*spec));
+    struct insert_spec *insert = &spec->insert;
+    _cleanup_free_ char *endpoint = xasprintf("http://127.0.0.1:%d", port);
+    insert->sql = xstrdup("");
+    add_prop(&insert->tvf_props, &insert->n_tvf_props, "uri", "s3://bucket/in/*.csv");
+    add_prop(&insert->tvf_props, &insert->n_tvf_props, "s3.endpoint", endpoint);
+    add_prop(&insert->tvf_props, &insert->n_tvf_props, "s3.access_key", "AK");
+    add_prop(&insert->tvf_props, &insert->n_tvf_props, "s3.secret_key", "hush");
+    add_prop(&spec->props, &spec->n_props, "s3.max_batch_files", "2");
+    return spec;
+}
+
+/* The lines; *ret is filled when there is a first batch. */
+static enum plan_result look(const char *const *script, size_t n, const char *offset,
+                             struct plan *ret, struct explain *e)
+{
+    struct canned_http server;
+    struct err err = {0};
+    canned_start(&server, script, n);
+    struct job_spec *spec = make_spec(server.port);
+    struct source *source = s3_source_ops.create(spec, &err);
+    assert_non_null(source);
+    enum plan_result result = s3_source_ops.explain(source, offset, &DORIS_4,
+                                                    clock_mono_us() + 20 * SECOND, NULL, ret, e);
+    s3_source_ops.destroy(source);
+    job_spec_destroy(spec);
+    canned_stop(&server);
+    assert_int_equal(server.n_served, n);
+    return result;
+}
+
+static void assert_says(const struct explain *e, const char *item, enum explain_level level,
+                        const char *words)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        const struct explain_line *l = &e->lines[i];
+        if (strcmp(l->item, item) == 0 && l->level == level && strstr(l->text, words) != NULL) {
+            return;
+        }
+    }
+    for (size_t i = 0; i < e->n; i++) {
+        print_error("%s (%s): %s\n", e->lines[i].item, explain_level_name(e->lines[i].level),
+                    e->lines[i].text);
+    }
+    fail_msg("no line %s with \"%s\"", item, words);
+}
+
+static void test_batches(void **state)
+{
+    static const char *const script[] = {
+        PAGE("true", OBJECT("in/a.csv", "5") OBJECT("in/b.csv", "0") OBJECT("in/b.txt", "1")),
+        PAGE("true", OBJECT("in/c.csv", "10") OBJECT("in/d.csv", "20") OBJECT("in/e.csv", "30")),
+        PAGE("false", OBJECT("in/f.csv", "40")),
+    };
+    struct plan plan = {0};
+    struct explain e = {0};
+    (void)state;
+    assert_int_equal(look(script, ARRAY_SIZE(script), NULL, &plan, &e), PLAN_RANGE);
+    assert_non_null(strstr(plan.range, "in/c.csv"));
+    assert_null(strstr(plan.range, "in/d.csv"));
+    assert_int_equal(plan.n_files, 2);
+    assert_says(&e, "first batch", EXPLAIN_FACT, "2 files, 15 bytes; more files follow");
+    assert_says(&e, "first file", EXPLAIN_FACT, "in/a.csv");
+    assert_says(&e, "last file", EXPLAIN_FACT, "in/c.csv");
+    assert_says(&e, "estimate", EXPLAIN_FACT, "3 batches: 5 files, 105 bytes");
+    assert_says(&e, "skipped", EXPLAIN_FACT, "1 empty");
+    plan_fini(&plan);
+    explain_fini(&e);
+}
+
+/* A page of n keys; the caller owns it. */
+static char *long_page(int first, int n)
+{
+    struct buf b = buf_with_max(4 << 20);
+    buf_append_text(&b, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+                        "<ListBucketResult><IsTruncated>true</IsTruncated>");
+    for (int i = first; i < first + n; i++) {
+        _cleanup_free_ char *key = xasprintf("in/%06d.csv", i);
+        buf_append_text(&b, "<Contents><Key>");
+        buf_append_text(&b, key);
+        buf_append_text(&b, "</Key><ETag>\"e\"</ETag><Size>1</Size></Contents>");
+    }
+    buf_append_text(&b, "</ListBucketResult>");
+    return buf_take_text(&b);
+}
+
+/* After ten thousand keys it is enough. */
+static void test_long_listing(void **state)
+{
+    char *script[3];
+    struct plan plan = {0};
+    struct explain e = {0};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        script[i] = long_page(4000 * i, 4000);
+    }
+    assert_int_equal(look((const char *const *)script, 3, NULL, &plan, &e), PLAN_RANGE);
+    assert_says(&e, "estimate", EXPLAIN_FACT, "at least 5000 batches: 10000 files");
+    assert_says(&e, "estimate", EXPLAIN_FACT, "cut short");
+    plan_fini(&plan);
+    explain_fini(&e);
+    for (int i = 0; i < 3; i++) {
+        free(script[i]);
+    }
+}
+
+static void test_unreadable_objects(void **state)
+{
+    static const char *const first[] = {
+        PAGE("false", OBJECT("in/a?.csv", "5") OBJECT("in/b.csv", "5"))};
+    static const char *const later[] = {
+        PAGE("false", OBJECT("in/a.csv", "5") OBJECT("in/b?.csv", "5"))};
+    struct plan plan = {0};
+    struct explain e = {0};
+    (void)state;
+    assert_int_equal(look(first, 1, NULL, &plan, &e), PLAN_FAIL);
+    assert_null(plan.range);
+    assert_says(&e, "first batch", EXPLAIN_ERROR, "Doris cuts names at '?'");
+    explain_fini(&e);
+    assert_int_equal(look(later, 1, NULL, &plan, &e), PLAN_RANGE);
+    assert_says(&e, "first batch", EXPLAIN_FACT, "1 file, 5 bytes; more files follow");
+    assert_says(&e, "estimate", EXPLAIN_FACT, "at least 1 batch");
+    assert_says(&e, "later batch", EXPLAIN_WARNING, "will be PAUSED when it gets there");
+    plan_fini(&plan);
+    explain_fini(&e);
+}
+
+static void test_listing_that_fails(void **state)
+{
+    static const char *const at_once[] = {DENIED};
+    static const char *const later[] = {
+        PAGE("true", OBJECT("in/a.csv", "5") OBJECT("in/b.csv", "5")), DENIED};
+    struct plan plan = {0};
+    struct explain e = {0};
+    (void)state;
+    assert_int_equal(look(at_once, 1, NULL, &plan, &e), PLAN_FAIL);
+    assert_says(&e, "source", EXPLAIN_ERROR, "AccessDenied");
+    explain_fini(&e);
+    assert_int_equal(look(later, 2, NULL, &plan, &e), PLAN_RANGE);
+    assert_says(&e, "first batch", EXPLAIN_FACT, "2 files");
+    assert_says(&e, "estimate", EXPLAIN_WARNING, "the listing broke off");
+    plan_fini(&plan);
+    explain_fini(&e);
+}
+
+static void test_nothing(void **state)
+{
+    static const char *const empty[] = {PAGE("false", "")};
+    static const char *const others[] = {
+        PAGE("false", OBJECT("in/a.txt", "5") OBJECT("in/b.csv", "0"))};
+    struct plan plan = {0};
+    struct explain e = {0};
+    (void)state;
+    assert_int_equal(look(empty, 1, "{\"fileName\":\"in/x\"}", &plan, &e), PLAN_EMPTY);
+    assert_says(&e, "first batch", EXPLAIN_WARNING, "no object below \"in/\" behind the offset");
+    explain_fini(&e);
+    assert_int_equal(look(others, 1, NULL, &plan, &e), PLAN_EMPTY);
+    assert_says(&e, "first batch", EXPLAIN_WARNING,
+                "of 2 objects below \"in/\" none matches the uri and has bytes in it");
+    explain_fini(&e);
+    assert_int_equal(look(NULL, 0, "no offset", &plan, &e), PLAN_FAIL);
+    assert_says(&e, "offset", EXPLAIN_ERROR, "no offset");
+    explain_fini(&e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_long_listing),
+        cmocka_unit_test(test_unreadable_objects),
+        cmocka_unit_test(test_listing_that_fails),
+        cmocka_unit_test(test_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
