@@ -62,6 +62,13 @@ static char *left(int64_t due_mono_ms)
                   : xstrdup("now");
 }
 
+/* "1 file, 12 bytes"; the caller owns it. */
+static char *files_text(int64_t n_files, int64_t n_bytes)
+{
+    _cleanup_free_ char *bytes = explain_bytes(n_bytes);
+    return xasprintf("%" PRId64 " file%s, %s", n_files, n_files == 1 ? "" : "s", bytes);
+}
+
 static const char *range_of(const struct job *j)
 {
     return j->task.running_offset != NULL ? j->task.running_offset : j->task.range;
@@ -293,9 +300,9 @@ static void add_open_task(const struct job *j, struct explain *e)
         return;
     }
     _cleanup_free_ char *begun = ago(j->task.create_ms);
-    _cleanup_free_ char *bytes = explain_bytes(j->task.stat.file_size);
-    explain_add(e, "open task", "%" PRId64 ", begun %s: %" PRId64 " files, %s, range %s",
-                j->task.id, begun, j->task.stat.file_number, bytes, range_of(j));
+    _cleanup_free_ char *files = files_text(j->task.stat.file_number, j->task.stat.file_size);
+    explain_add(e, "open task", "%" PRId64 ", begun %s: %s, range %s", j->task.id, begun, files,
+                range_of(j));
 }
 
 static void add_listing(const struct job *j, struct explain *e)
@@ -306,7 +313,7 @@ static void add_listing(const struct job *j, struct explain *e)
         return;
     }
     _cleanup_free_ char *when = ago(clock_wall_ms() - (sched_now().mono_ms - t->plan_ms));
-    _cleanup_free_ char *bytes = explain_bytes(t->n_bytes);
+    _cleanup_free_ char *files = files_text(t->n_files, t->n_bytes);
     if (t->is_fe_missing) {
         explain_warn(e, "last listing", "%s: not made, the FE could not be asked: %s", when,
                      t->plan_error != NULL ? t->plan_error : "");
@@ -314,9 +321,8 @@ static void add_listing(const struct job *j, struct explain *e)
     }
     switch (t->plan) {
     case PLAN_RANGE:
-        explain_add(e, "last listing", "%s: found %" PRId64 " files, %s, for the next task; %s",
-                    when, t->n_files, bytes,
-                    t->has_more ? "more were there behind them" : "nothing behind them");
+        explain_add(e, "last listing", "%s: found %s, for the next task; %s", when, files,
+                    t->has_more ? "more were there behind it" : "nothing more behind it");
         return;
     case PLAN_EMPTY: explain_add(e, "last listing", "%s: nothing new", when); return;
     case PLAN_END:
@@ -331,13 +337,16 @@ static void add_listing(const struct job *j, struct explain *e)
 
 static void add_offsets(const struct job *j, struct explain *e)
 {
-    _cleanup_free_ char *shown =
-        j->rec.offset != NULL && j->body != NULL ? j->body->ops->show_offset(j->rec.offset) : NULL;
+    _cleanup_free_ char *shown = NULL;
+    if (j->rec.offset != NULL) {
+        shown = j->body != NULL ? j->body->ops->show_offset(j->rec.offset) : xstrdup(j->rec.offset);
+    }
     bool is_at_end = shown != NULL && j->end_offset != NULL && strcmp(shown, j->end_offset) == 0;
     explain_add(e, "committed offset", "%s",
                 shown != NULL ? shown : "none: nothing was loaded yet, it begins at the beginning");
     explain_add(e, "end offset", "%s%s",
-                j->end_offset != NULL ? j->end_offset : "not known: no file was found yet",
+                j->end_offset != NULL ? j->end_offset
+                                      : "not known: nothing was found since this start",
                 is_at_end ? ", reached: the job has caught up as far as is known" : "");
 }
 
@@ -350,12 +359,11 @@ static void add_counts(const struct job *j, struct explain *e)
     } else {
         explain_add(e, "last success", "none yet");
     }
-    _cleanup_free_ char *bytes = explain_bytes(r->stat.file_size);
+    _cleanup_free_ char *files = files_text(r->stat.file_number, r->stat.file_size);
     explain_add(e, "tasks", "%" PRId64 " succeeded, %" PRId64 " failed, %" PRId64 " canceled",
                 r->n_succeeded, r->n_failed, r->n_canceled);
-    explain_add(e, "loaded",
-                "%" PRId64 " rows, of which %" PRId64 " were filtered, from %" PRId64 " files, %s",
-                r->stat.scanned_rows, r->stat.filtered_rows, r->stat.file_number, bytes);
+    explain_add(e, "loaded", "%" PRId64 " rows, of which %" PRId64 " were filtered, from %s",
+                r->stat.scanned_rows, r->stat.filtered_rows, files);
     explain_add(e, "automatic resumes", "%" PRId64 " of %" PRId64 " used since the last success",
                 j->step.n_resumes, j->sched->options.step.max_resumes);
 }

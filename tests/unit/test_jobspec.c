@@ -123,6 +123,11 @@ static void test_properties(void **state)
            "but was 1s");
     refuse("CREATE JOB j PROPERTIES('s3.max_batch_bytes' = '5') ON STREAMING DO " INSERT, NULL,
            "between 100 MB and 10 GB, but was 5");
+    /* The words of 4.0 as well: Doris's regression tests look for them. */
+    refuse("CREATE JOB j PROPERTIES('s3.max_batch_files' = '-1') ON STREAMING DO " INSERT, NULL,
+           "s3.max_batch_files should >=1");
+    refuse("CREATE JOB j PROPERTIES('Compute_Group' = 'g') ON STREAMING DO " INSERT, NULL,
+           "only supported in cloud mode");
     refuse("CREATE JOB j PROPERTIES('max_batch' = '5') ON STREAMING DO " INSERT, NULL,
            "Invalid properties: [max_batch]");
     refuse("CREATE JOB j PROPERTIES('session.' = '5') ON STREAMING DO " INSERT, NULL,
