@@ -18,6 +18,7 @@ enum { MAX_COMMENTS = 32, MAX_FUNCTION = 64 };
 enum { MAX_BACKSLASHES = 16 };
 enum { MAX_TAIL = 256 };     /* letters behind a NAME_TAIL */
 enum { MAX_USERINFO = 512 }; /* of a URL */
+enum { MOST_LOOKS = 64 };    /* at each byte, on the average */
 enum { SHORTEST_SECRET = 4 };
 
 enum name_kind {
@@ -105,12 +106,35 @@ static char small(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* The byte that stands as %XX at `at` when it is one of `which`: a URL within a URL. '\0': none. */
+static char encoded_at(struct span s, size_t at, const char *which)
+{
+    if (char_at(s, at) != '%' || !is_hex(char_at(s, at + 1)) || !is_hex(char_at(s, at + 2))) {
+        return '\0';
+    }
+    for (const char *c = which; *c != '\0'; c++) {
+        static const char digits[] = "0123456789abcdef";
+        if (small(s.p[at + 1]) == digits[*c >> 4] && small(s.p[at + 2]) == digits[*c & 15]) {
+            return *c;
+        }
+    }
+    return '\0';
+}
+
 /* May a name begin at `at`: not in the middle of a word, unless as in mySecretKey. */
 static bool is_start(struct span s, size_t at)
 {
     char before = at > 0 ? s.p[at - 1] : '.';
     char c = char_at(s, at);
     if (c >= 'A' && c <= 'Z' && before >= 'a' && before <= 'z') {
+        return true;
+    }
+    if (at >= 3 && encoded_at(s, at - 3, " \"'`?&{,") != '\0') {
         return true;
     }
     return !is_alnum(before) && before != '$' && (unsigned char)before < 0x80;
@@ -208,6 +232,7 @@ struct mask {
     bool is_odd; /* a gap has a comment that hardly anybody writes: where it ends is left open */
     size_t bare_end; /* cache: the same of a value without quotes */
     size_t bare_from;
+    size_t n_seen; /* bytes looked at to find ends */
 };
 
 static char byte_at(const struct mask *m, size_t at)
@@ -221,6 +246,16 @@ static bool is_blank(char c)
 }
 
 /*
+ * What is written to be read looks at each byte a few times. A text that is made to cost the square
+ * of its length has no ends that we would look for: the rest of it is not shown.
+ */
+static void count_seen(struct mask *m, size_t n)
+{
+    m->n_seen += n;
+    m->is_odd = m->is_odd || m->n_seen / MOST_LOOKS > m->text.n + MAX_TAIL;
+}
+
+/*
  * Behind the comment that starts at `at`. Remembered, because a hostile text may open a comment
  * behind every key: looked for anew each time, the end would cost the square of the length.
  */
@@ -230,16 +265,22 @@ static size_t comment_end(struct mask *m, size_t at)
         const char *hit = memmem(m->text.p + at, m->text.n - at, "*/", 2);
         m->comment_from = at;
         m->comment_end = hit != NULL ? (size_t)(hit - m->text.p) : m->text.n;
+        count_seen(m, m->comment_end - at);
     }
     return m->comment_end + 2 < m->text.n ? m->comment_end + 2 : m->text.n;
 }
 
+/* The same of a comment that ends with its line: at a \r, a \n or the text's end. */
 static size_t line_end(struct mask *m, size_t at)
 {
     if (m->line_end == 0 || at < m->line_from || at > m->line_end) {
-        const char *hit = memchr(m->text.p + at, '\n', m->text.n - at);
+        size_t end = at;
+        while (end < m->text.n && m->text.p[end] != '\n' && m->text.p[end] != '\r') {
+            end++;
+        }
         m->line_from = at;
-        m->line_end = hit != NULL ? (size_t)(hit - m->text.p) : m->text.n;
+        m->line_end = end;
+        count_seen(m, end - at);
     }
     return m->line_end;
 }
@@ -258,9 +299,8 @@ static size_t skip_comment(struct mask *m, size_t at)
         return end;
     }
     size_t end = line_end(m, at);
-    const char *cr = memchr(m->text.p + at, '\r', end - at);
-    m->is_odd = m->is_odd || (cr == NULL && m->text.p[end - 1] == '\\');
-    return cr != NULL ? (size_t)(cr - m->text.p) : end;
+    m->is_odd = m->is_odd || (byte_at(m, end) != '\r' && m->text.p[end - 1] == '\\');
+    return end;
 }
 
 /* The bound keeps a text of keys and comments from costing the square of its length. */
@@ -353,6 +393,7 @@ static size_t bare_end(struct mask *m, size_t at)
         }
         m->bare_from = at;
         m->bare_end = end;
+        count_seen(m, end - at);
     }
     return m->bare_end;
 }
@@ -374,6 +415,7 @@ static bool find_value(struct mask *m, size_t at, size_t *ret_from, size_t *ret_
             const char *hit = memchr(m->text.p + *ret_from, quote, m->text.n - *ret_from);
             *ret_end = hit != NULL ? (size_t)(hit - m->text.p) : m->text.n;
         }
+        count_seen(m, *ret_end - *ret_from);
         return true;
     }
     *ret_from = at;
@@ -385,18 +427,28 @@ static bool find_value(struct mask *m, size_t at, size_t *ret_from, size_t *ret_
 
 /*
  * Behind a key that ends at `at`: where its value starts, or 0 when it has none. Between them stand
- * the key's own quote, blanks and comments, and one of = == : or an opening parenthesis with a quote.
+ * the key's own quote, blanks and comments, and one of = == => : := or an opening parenthesis with a
+ * quote. In a URL within a URL they are encoded.
  */
 static size_t find_value_start(struct mask *m, size_t at)
 {
-    size_t key_end = at + count_backslashes(m, at);
+    size_t key_end = at;
+    while (is_blank(byte_at(m, key_end))) { /* "secret_key " is one, too */
+        key_end++;
+    }
+    key_end += count_backslashes(m, key_end);
     if (is_quote(byte_at(m, key_end))) {
         at = key_end + 1;
     }
+    at += encoded_at(m->text, at, "\"'`") != '\0' ? 3 : 0;
+    if (encoded_at(m->text, at, "=:") != '\0') {
+        return at + 3;
+    }
     at = skip_gap(m, at);
     char c = byte_at(m, at);
+    char next = byte_at(m, at + 1);
     if (c == '=' || c == ':') {
-        at += c == '=' && byte_at(m, at + 1) == '=' ? 2 : 1;
+        at += next == '=' || (c == '=' && next == '>') ? 2 : 1;
         return skip_gap(m, at);
     }
     if (c == '(') {
@@ -434,13 +486,13 @@ static bool find_secret(struct mask *m, size_t at, size_t *ret_from, size_t *ret
     size_t key_end = match_secret(m->text, at);
     m->is_odd = false;
     size_t value = key_end > 0 ? find_value_start(m, key_end) : 0;
+    bool is_found = value > 0 && !m->is_odd && find_value(m, value, ret_from, ret_end);
     if (m->is_odd) {
         *ret_from = key_end; /* the value is somewhere there */
         *ret_end = m->text.n;
         return true;
     }
-    return value > 0 ? find_value(m, value, ret_from, ret_end)
-                     : find_userinfo(m, at, ret_from, ret_end);
+    return is_found || (value == 0 && find_userinfo(m, at, ret_from, ret_end));
 }
 
 /*

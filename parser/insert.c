@@ -9,6 +9,16 @@ static const char SHAPE[] =
     "A streaming job runs INSERT INTO [db.]table [(columns)] SELECT ... FROM "
     "one table function such as S3(...).";
 
+/* More is no job definition but an attack on the FE that is asked about each. */
+enum { MAX_TABLES = 64 };
+
+static void fini_table(struct stmt_table *table)
+{
+    free(table->catalog);
+    free(table->db);
+    free(table->table);
+}
+
 void stmt_insert_fini(struct stmt_insert *insert)
 {
     free(insert->catalog);
@@ -19,6 +29,10 @@ void stmt_insert_fini(struct stmt_insert *insert)
         free(insert->columns[i]);
     }
     free(insert->columns);
+    for (size_t i = 0; i < insert->n_tables; i++) {
+        fini_table(&insert->tables[i]);
+    }
+    free(insert->tables);
     parse_props_fini(&insert->tvf_props);
     *insert = (struct stmt_insert){0};
 }
@@ -45,11 +59,90 @@ static bool take_source(struct parse *p, const struct query_table *table, size_t
     return parse_props(p, base, &ret->tvf_props);
 }
 
-/* One token of a query, or a whole table function. */
+static bool is_same_name(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Takes the table over, unless it is there already. */
+static void add_table(struct stmt_insert *insert, struct stmt_table table)
+{
+    for (size_t i = 0; i < insert->n_tables; i++) {
+        const struct stmt_table *t = &insert->tables[i];
+        if (is_same_name(t->catalog, table.catalog) && is_same_name(t->db, table.db) &&
+            is_same_name(t->table, table.table)) {
+            fini_table(&table);
+            return;
+        }
+    }
+    insert->tables = xrealloc_array(insert->tables, insert->n_tables + 1, sizeof(table));
+    insert->tables[insert->n_tables++] = table;
+}
+
+/* The name that query_table() took, once more. */
+static bool take_table(struct parse *p, const struct query_table *table, struct stmt_insert *ret)
+{
+    struct parse again = *p;
+    struct parse_path path = {0};
+    again.lex.at = table->first.at;
+    parse_next(&again);
+    if (!parse_path(&again, "a table name", SHAPE, &path)) {
+        parse_path_fini(&path);
+        return false;
+    }
+    if (ret->n_tables == MAX_TABLES) {
+        parse_path_fini(&path);
+        return parse_fail(p, &table->first, "Make a view of some of them.",
+                          "The query of a job reads more than %d tables", MAX_TABLES);
+    }
+    add_table(ret, (struct stmt_table){
+                       .table = take_ptr(path.parts[path.n - 1]),
+                       .db = path.n > 1 ? take_ptr(path.parts[path.n - 2]) : NULL,
+                       .catalog = path.n > 2 ? take_ptr(path.parts[path.n - 3]) : NULL,
+                   });
+    parse_path_fini(&path);
+    return true;
+}
+
+/*
+ * A comma behind LATERAL VIEW f(x) v AS a, b announces one more column, or the next table: only what
+ * can be nothing but a column is one.
+ */
+static bool is_column_next(const struct parse *p)
+{
+    static const char *const BEHIND[] = {
+        "WHERE",     "GROUP", "HAVING", "ORDER", "LIMIT",   "UNION",   "EXCEPT", "JOIN", "INNER",
+        "INTERSECT", "LEFT",  "RIGHT",  "FULL",  "LATERAL", "NATURAL", "CROSS",  "ON",   NULL,
+    };
+    struct lex ahead = p->lex;
+    struct tok name = lex_next(&ahead);
+    struct tok after = lex_next(&ahead);
+    return tok_is_name(&name) && (after.kind == TOK_END || tok_is_op(&after, ",") ||
+                                  tok_is_op(&after, ")") || tok_is_one_of(&after, BEHIND));
+}
+
+/* query_feed(), but no table is overlooked: what it takes for grammar may be an alias to the FE. */
+static enum query_step feed(struct parse *p, struct query *q)
+{
+    static const char *const MAY_BE_ALIAS[] = {"WINDOW", "QUALIFY", "MINUS", NULL};
+    if (p->tok.kind == TOK_ERROR) {
+        return QUERY_UNBALANCED;
+    }
+    struct query_frame *f = &q->frames[q->depth];
+    bool stays_in_from = f->in_from && tok_is_one_of(&p->tok, MAY_BE_ALIAS);
+    if (f->in_from && f->is_lateral && parse_is_op(p, ",")) {
+        f->is_lateral = is_column_next(p);
+    }
+    enum query_step step = query_feed(q, &p->tok);
+    f->in_from = f->in_from || stays_in_from;
+    return step;
+}
+
+/* One token of a query, or a whole table or table function. */
 static bool take_query_token(struct parse *p, struct query *q, size_t base, struct stmt_insert *ret)
 {
     struct query_table table;
-    enum query_step step = p->tok.kind == TOK_ERROR ? QUERY_UNBALANCED : query_feed(q, &p->tok);
+    enum query_step step = feed(p, q);
     if (step == QUERY_PLAIN) {
         parse_next(p);
         return true;
@@ -58,25 +151,29 @@ static bool take_query_token(struct parse *p, struct query *q, size_t base, stru
         return query_fail(p, step);
     }
     query_table(q, p, &table);
-    return !table.is_function || take_source(p, &table, base, ret);
+    if (table.is_function) {
+        return take_source(p, &table, base, ret);
+    }
+    bool is_cte = table.n_parts == 1 && query_is_exactly_cte(q, &table.name);
+    return is_cte || take_table(p, &table, ret);
 }
 
-static bool parse_query(struct parse *p, size_t base, struct stmt_insert *ret)
+/* `q` has read the WITH before the INSERT, whose names are known here. */
+static bool parse_query(struct parse *p, struct query *q, size_t base, struct stmt_insert *ret)
 {
     static const char *const STARTS[] = {"SELECT", "WITH", "VALUES", NULL};
-    struct query q;
     struct tok first = p->tok;
     ret->query_at = first.at - base;
     if (!tok_is_one_of(&first, STARTS) && !tok_is_op(&first, "(")) {
         return parse_mismatch(p, "{'SELECT', 'WITH', '('}", SHAPE);
     }
-    query_init(&q);
+    query_restart(q);
     while (p->tok.kind != TOK_END) {
-        if (!take_query_token(p, &q, base, ret)) {
+        if (!take_query_token(p, q, base, ret)) {
             return false;
         }
     }
-    enum query_step step = query_end(&q);
+    enum query_step step = query_end(q);
     if (step != QUERY_PLAIN) {
         return query_fail(p, step);
     }
@@ -88,18 +185,16 @@ static bool parse_query(struct parse *p, size_t base, struct stmt_insert *ret)
 }
 
 /* WITH x AS (...), y AS (...) before INSERT; may hold the source. */
-static bool parse_ctes(struct parse *p, size_t base, struct stmt_insert *ret)
+static bool parse_ctes(struct parse *p, struct query *q, size_t base, struct stmt_insert *ret)
 {
-    struct query q;
-    query_init(&q);
-    while (!(q.depth == 0 && q.frames[0].cte == QUERY_CTE_END && !parse_is_op(p, ","))) {
+    while (!(q->depth == 0 && q->frames[0].cte == QUERY_CTE_END && !parse_is_op(p, ","))) {
         if (p->tok.kind == TOK_END) {
             return parse_mismatch(p, "'INSERT'", SHAPE);
         }
-        if (!take_query_token(p, &q, base, ret)) {
+        if (!take_query_token(p, q, base, ret)) {
             return false;
         }
-        if (q.depth == 0 && q.frames[0].cte == QUERY_CTE_NONE) {
+        if (q->depth == 0 && q->frames[0].cte == QUERY_CTE_NONE) {
             return parse_mismatch(p, "'INSERT'", SHAPE);
         }
     }
@@ -255,15 +350,54 @@ static bool parse_insert_into(struct parse *p)
     return parse_expect_word(p, "INTO", SHAPE);
 }
 
+/*
+ * To Doris a hint is made of tokens, to our lexer it is a comment. What opens in it has to close in
+ * it, or what is a text to us would be code, and perhaps tables, to the FE.
+ */
+static bool check_hint(struct parse *p, const struct tok *at, struct span inside)
+{
+    struct lex lex = lex_of(inside);
+    struct tok t = lex_next(&lex);
+    while (t.kind != TOK_END && t.kind != TOK_ERROR) {
+        t = lex_next(&lex);
+    }
+    bool has_line_comment = memchr(inside.p, '#', inside.n) != NULL ||
+                            memmem(inside.p, inside.n, "--", 2) != NULL;
+    return (t.kind == TOK_END && !has_line_comment) ||
+           parse_fail(p, at, "Close it within the hint, or leave it out.",
+                      "The hint before this has a quote or a comment that does not end in it");
+}
+
+/* Each gap between two tokens of the statement, from offset `base` to where the INSERT ends. */
+static bool check_hints(struct parse *p, size_t base)
+{
+    struct lex lex = p->lex;
+    size_t at = base;
+    lex.at = base;
+    while (at < p->last_end) {
+        struct tok t = lex_next(&lex);
+        struct span gap = {p->lex.text.p + at, t.at - at};
+        const char *hint = gap.n > 0 ? memmem(gap.p, gap.n, "/*+", 3) : NULL;
+        if (hint != NULL && !check_hint(p, &t, span_between(hint + 3, gap.p + gap.n))) {
+            return false;
+        }
+        at = tok_end(&t);
+    }
+    return true;
+}
+
 bool insert_parse(struct parse *p, struct stmt_insert *ret)
 {
     size_t base = p->tok.at;
+    struct query q;
+    query_init(&q);
     assert(ret->table == NULL && ret->tvf == NULL && ret->tvf_props.n == 0 && ret->n_columns == 0);
-    if (parse_is_word(p, "WITH") && !parse_ctes(p, base, ret)) {
+    if (parse_is_word(p, "WITH") && !parse_ctes(p, &q, base, ret)) {
         return false;
     }
     ret->insert_at = p->tok.at - base;
-    if (!parse_insert_into(p) || !parse_head(p, base, ret) || !parse_query(p, base, ret)) {
+    if (!parse_insert_into(p) || !parse_head(p, base, ret) || !parse_query(p, &q, base, ret) ||
+        !check_hints(p, base)) {
         return false;
     }
     ret->text = (struct span){p->lex.text.p + base, p->last_end - base};

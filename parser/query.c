@@ -12,6 +12,15 @@ void query_init(struct query *q)
     *q = (struct query){.frames = {{.is_query = true, .is_first = true}}};
 }
 
+void query_restart(struct query *q)
+{
+    assert(q->depth == 0);
+    q->frames[0] = (struct query_frame){.is_query = true, .is_first = true};
+    q->is_hint = false;
+    q->after_dot = false;
+    q->after_distinct = false;
+}
+
 /* Parentheses. */
 
 static enum query_step open_paren(struct query *q)
@@ -26,6 +35,7 @@ static enum query_step open_paren(struct query *q)
         .is_first = true,
         .in_from = is_tables,
         .wants_table = is_tables,
+        .n_outer = q->n_ctes,
     };
     return QUERY_PLAIN;
 }
@@ -38,6 +48,7 @@ static enum query_step close_paren(struct query *q)
     if (top(q)->wants_table) {
         return QUERY_NO_TABLE;
     }
+    q->n_ctes = top(q)->n_outer;
     q->depth--;
     struct query_frame *f = top(q);
     f->wants_table = false;
@@ -202,6 +213,16 @@ bool query_is_cte(const struct query *q, const struct tok *name)
 {
     for (size_t i = 0; i < q->n_ctes; i++) {
         if (span_ieq(bare(q->ctes[i]), bare(name->text))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool query_is_exactly_cte(const struct query *q, const struct tok *name)
+{
+    for (size_t i = 0; i < q->n_ctes; i++) {
+        if (span_eq(bare(q->ctes[i]), bare(name->text))) {
             return true;
         }
     }

@@ -29,6 +29,7 @@ struct query_frame {
     bool is_lateral;  /* behind LATERAL VIEW: commas separate columns */
     enum query_cte cte;
     struct span cte_name; /* between its name and its end */
+    size_t n_outer;       /* so many of the names are known outside of this parenthesis, too */
 };
 
 struct query {
@@ -50,14 +51,18 @@ struct query_table {
 
 /* Starts at the first token of a query (SELECT, WITH or a parenthesis). */
 void query_init(struct query *q);
+/* The same for what follows a WITH query list: its names stay known. */
+void query_restart(struct query *q);
 /* Tells of one token, in order; every token but those that query_table() and parse_props() take. */
 enum query_step query_feed(struct query *q, const struct tok *t);
 /* After QUERY_TABLE, with the name in hand: takes it, and leaves what follows in hand. */
 void query_table(struct query *q, struct parse *p, struct query_table *ret);
 /* The end of the text: is everything closed? */
 enum query_step query_end(const struct query *q);
-/* A WITH query that is complete has this name. */
+/* A WITH query that is complete has this name, here: one of another parenthesis is no more known. */
 bool query_is_cte(const struct query *q, const struct tok *name);
+/* The same, letter for letter: Doris tells Dim from dim. */
+bool query_is_exactly_cte(const struct query *q, const struct tok *name);
 /* Turns the three bad steps into an error about the token in hand. False. */
 bool query_fail(struct parse *p, enum query_step step);
 

@@ -41,6 +41,13 @@ struct stmt_props {
     size_t n;
 };
 
+/* A table that a query names, unquoted. */
+struct stmt_table {
+    char *catalog; /* owned; NULL unless three names were given */
+    char *db;      /* owned; NULL when the table is unqualified */
+    char *table;   /* owned */
+};
+
 /* The INSERT after DO. Offsets count from its first byte, span `text`. */
 struct stmt_insert {
     struct span text; /* borrowed from the statement; no trailing ';', blank or comment */
@@ -55,6 +62,12 @@ struct stmt_insert {
     size_t query_at;
     char **columns; /* owned; the list behind the table, unquoted; none when it was not written */
     size_t n_columns;
+    /*
+     * Owned: what the query reads besides the table function, each once. Where it is not sure that a
+     * name is a table, it is one: whoever may not read them all gets no such job.
+     */
+    struct stmt_table *tables;
+    size_t n_tables;
     char *tvf; /* lower case, e.g. "s3" */
     struct stmt_props tvf_props;
 };

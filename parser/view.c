@@ -153,6 +153,7 @@ static void put_string(struct view *v, const struct tok *t)
     _cleanup_buf_ struct buf literal = buf_with_max(2 * n + sizeof("'' ESCAPE '\\'"));
     struct tok next = lex_peek(&v->p->lex);
     bool is_pattern = tok_is_word(&v->prev, "LIKE") && memchr(text, '\\', n) != NULL;
+    v->is_for_fe = v->is_for_fe || memchr(text, '\0', n) != NULL; /* '\0': no SQLite text has one */
     buf_append_char(&literal, '\'');
     for (size_t i = 0; i < n; i++) {
         if (text[i] == '\'') {
@@ -235,9 +236,19 @@ static bool is_operand(const struct view *v, const struct tok *next)
            (tok_is_op(next, ",") || tok_is_op(next, ")"));
 }
 
+/* CURRENT_USER, DATE '2026-01-01': SQLite would take the word for a column or a text. */
+static bool is_fe_word(const struct view *v, const struct tok *t, const struct tok *next)
+{
+    static const char *const USERS[] = {"CURRENT_USER", "SESSION_USER", NULL};
+    static const char *const TYPES[] = {"DATE", "DATEV1", "DATEV2", "TIMESTAMP", NULL};
+    return !tok_is_op(&v->prev, ".") && !tok_is_op(next, ".") &&
+           (tok_is_one_of(t, USERS) || (tok_is_one_of(t, TYPES) && next->kind == TOK_STRING));
+}
+
 static void put_word(struct view *v, const struct tok *t)
 {
     struct tok next = lex_peek(&v->p->lex);
+    v->is_for_fe = v->is_for_fe || is_fe_word(v, t, &next);
     bool after_set = tok_is_one_of(&v->prev, SET_OPERATORS);
     bool is_parameter = t->text.p[0] == '$'; /* to SQLite */
     if (is_parameter || (is_bare_word(t, &next) && is_operand(v, &next))) {
@@ -433,6 +444,16 @@ static bool take_table(struct view *v)
     return true;
 }
 
+/* WITH jobs AS (...): SQLite would read it where the function stands. */
+static bool hides_view(const struct query_frame *f)
+{
+    struct span name = f->cte_name;
+    if (name.n >= 2 && name.p[0] == '`') {
+        name = (struct span){name.p + 1, name.n - 2};
+    }
+    return f->cte == QUERY_CTE_NAMED && is_view_name(name);
+}
+
 /* One token, one table, or FROM DUAL, which is nothing to Doris. False: stop, err is filled. */
 static bool take_token(struct view *v)
 {
@@ -450,7 +471,7 @@ static bool take_token(struct view *v)
     if (step != QUERY_PLAIN) {
         return query_fail(p, step);
     }
-    v->is_for_fe = v->is_for_fe || parse_is_word(p, "INTO");
+    v->is_for_fe = v->is_for_fe || parse_is_word(p, "INTO") || hides_view(&v->q.frames[v->q.depth]);
     put_token(v);
     advance(v);
     return true;
@@ -485,6 +506,20 @@ static enum stmt_verdict rewrite(struct view *v)
     return is_ok && check_whole(v) ? STMT_OURS : STMT_BAD;
 }
 
+/* The text is kept as a C string, and places in it count from its start. */
+static enum stmt_verdict refuse_nul(struct parse *p)
+{
+    struct span text = p->lex.text;
+    const char *nul = memchr(text.p, '\0', text.n);
+    if (nul == NULL) {
+        return STMT_OURS;
+    }
+    struct tok at = {.kind = TOK_OP, .at = (size_t)(nul - text.p), .text = {nul, 1}};
+    (void)parse_fail(p, &at, "Write it without NUL; in a string that is \\0.",
+                     "A query over jobs() or tasks() contains a NUL byte");
+    return STMT_BAD;
+}
+
 enum stmt_verdict view_parse(struct parse *p, struct stmt_view *ret)
 {
     if (!is_call_in_code(p->lex.text)) {
@@ -493,6 +528,7 @@ enum stmt_verdict view_parse(struct parse *p, struct stmt_view *ret)
     struct view v = {.p = p, .out = buf_with_max(8 * p->lex.text.n + 64)};
     query_init(&v.q);
     enum stmt_verdict verdict = rewrite(&v);
+    verdict = verdict == STMT_OURS ? refuse_nul(p) : verdict;
     if (verdict == STMT_OURS) {
         assert(buf_ok(&v.out));
         assert(v.n_places > 0);

@@ -90,14 +90,14 @@ struct sched_request *local_request(struct local *l, enum sched_op op)
 
 /* --- the steps of each kind --------------------------------------------------------------------- */
 
-enum { MAX_STEPS = 7 };
+enum { MAX_STEPS = 8 };
 
 static const step_fn steps[][MAX_STEPS] = {
-    [STMT_CREATE_JOB] = {local_ask_database, local_ask_grants, local_check_load,
+    [STMT_CREATE_JOB] = {local_ask_database, local_ask_grants, local_check_load, local_ask_tables,
                          local_find_existing, local_skip_if_existing, local_ask_fe_name,
                          local_send_create},
     [STMT_ALTER_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
-                        local_send_alter},
+                        local_ask_tables, local_send_alter},
     [STMT_PAUSE_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
                         local_send_change},
     [STMT_RESUME_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
@@ -109,8 +109,8 @@ static const step_fn steps[][MAX_STEPS] = {
     [STMT_CANCEL_TASK] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
                           local_send_change},
     [STMT_EXPLAIN_CREATE] = {local_ask_database, local_ask_grants, local_explain_rights,
-                             local_explain_find, local_explain_name, local_ask_fe_name_explain,
-                             local_explain_create},
+                             local_ask_tables, local_explain_find, local_explain_name,
+                             local_ask_fe_name_explain, local_explain_create},
     [STMT_EXPLAIN_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
                           local_explain_job},
     [STMT_SHOW_CREATE_JOB] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,

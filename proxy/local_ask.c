@@ -12,6 +12,8 @@
 #include "proxy/local_parts.h"
 #include "proxy/worker.h"
 
+enum { QUESTION_MAX = 64 << 10 /* about the tables of a query */ };
+
 /* --- privileges ------------------------------------------------------------------------------ */
 
 /* Which table the statement needs LOAD on; false: it is not known, or there are many. */
@@ -129,6 +131,100 @@ static void on_database(struct session *s, const struct answer *answer, void *ar
 enum step_result local_ask_database(struct local *l)
 {
     session_ask(l->session, "SELECT DATABASE() LIMIT 1", on_database, l); /* sql_select_limit = 0 */
+    return STEP_WAIT;
+}
+
+/* --- the tables that the INSERT's query reads -------------------------------------------------- */
+
+static enum step_result end_tables(struct local *l, const struct err *err)
+{
+    return l->stmt.kind == STMT_EXPLAIN_CREATE ? local_explain_denied(l, err)
+                                               : local_end_err(l, err);
+}
+
+/* What everybody may read, and where everybody finds other rows. */
+static bool is_of_system(const char *db)
+{
+    return strcasecmp(db, "information_schema") == 0 || strcasecmp(db, "mysql") == 0;
+}
+
+static void put_name(struct buf *out, const char *name)
+{
+    buf_append_char(out, '`');
+    for (; *name != '\0'; name++) {
+        buf_append_text(out, *name == '`' ? "`" : "");
+        buf_append_char(out, *name);
+    }
+    buf_append_char(out, '`');
+}
+
+/* As the tasks will read it: in catalog internal, whatever this session's is. */
+static bool put_table(const struct stmt_table *table, const char *current_db, size_t i,
+                      struct buf *out, struct err *err)
+{
+    const char *db = table->db != NULL ? table->db : current_db;
+    if (db == NULL || db[0] == '\0') {
+        return err_set(err, ERR_NO_DB, "3D000",
+                       "No database selected. Write table %s of the job's query as db.%s, or USE a "
+                       "database first",
+                       table->table, table->table);
+    }
+    if (is_of_system(db)) {
+        return err_set(err, ERR_TABLEACCESS_DENIED, "42000",
+                       "SELECT command denied to the tasks of jobs for table '%s.%s': its rows "
+                       "depend on who asks, and tasks run as doris.user of Sluice's configuration",
+                       db, table->table);
+    }
+    buf_append_text(out, i > 0 ? ", " : "");
+    put_name(out, table->catalog != NULL ? table->catalog : "internal");
+    buf_append_char(out, '.');
+    put_name(out, db);
+    buf_append_char(out, '.');
+    put_name(out, table->table);
+    _cleanup_free_ char *alias = xasprintf(" AS sluice_%zu", i);
+    buf_append_text(out, alias);
+    return true;
+}
+
+static void on_tables(struct session *s, const struct answer *answer, void *arg)
+{
+    struct local *l = arg;
+    struct err err = answer->err;
+    (void)s;
+    if (!answer->is_error && answer->n_rows > 0) { /* a plan */
+        local_go_on(l);
+        return;
+    }
+    if (!answer->is_error) {
+        (void)err_say(&err, "the FE told no plan");
+    }
+    (void)err_prefix(&err, "The job's query reads other tables, and its tasks run as Sluice's "
+                           "doris.user, so you need SELECT on them. The FE was asked with EXPLAIN "
+                           "SELECT * FROM them: ");
+    (void)end_tables(l, &err);
+}
+
+enum step_result local_ask_tables(struct local *l)
+{
+    const struct stmt_insert *insert = stmt_insert(&l->stmt);
+    if (insert == NULL || insert->n_tables == 0) {
+        return STEP_NEXT;
+    }
+    struct err err = {0};
+    const char *db = l->stmt.kind == STMT_ALTER_JOB ? l->job.current_db : l->database;
+    _cleanup_buf_ struct buf question = buf_with_max(QUESTION_MAX);
+    buf_append_text(&question, "EXPLAIN SELECT * FROM ");
+    for (size_t i = 0; i < insert->n_tables; i++) {
+        if (!put_table(&insert->tables[i], db, i, &question, &err)) {
+            return end_tables(l, &err);
+        }
+    }
+    if (!buf_ok(&question)) {
+        (void)err_say(&err, "the tables of the job's query have names of more than %d bytes",
+                      QUESTION_MAX);
+        return end_tables(l, &err);
+    }
+    session_ask(l->session, buf_text(&question), on_tables, l);
     return STEP_WAIT;
 }
 

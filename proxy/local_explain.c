@@ -122,10 +122,32 @@ const char *const *local_explain_columns(enum stmt_kind kind, size_t *ret_n)
 static const char would[] = "CREATE JOB would create this job, and it would load";
 static const char would_not[] = "CREATE JOB would be refused, or the job would not load";
 
+/* A cell has no room for what stands before nearly every text of Doris. */
+static const char *words_of(const char *msg)
+{
+    static const char before[] = "errCode = 2, detailMessage = ";
+    return span_starts_with(span_of(msg), before) ? msg + strlen(before) : msg;
+}
+
 /*
- * Without LOAD on the target nothing is told but that: neither the source nor the FE is asked
+ * Without LOAD on the target, say, nothing is told but that: neither the source nor the FE is asked
  * anything in Sluice's name for somebody who could not create the job.
  */
+enum step_result local_explain_denied(struct local *l, const struct err *err)
+{
+    l->explain.section = EXPLAIN_RIGHTS;
+    explain_fail(&l->explain, "your privileges",
+                 "%s. Without it nothing else is told, and nothing is asked of the source",
+                 words_of(err->msg));
+    explain_sum_up(&l->explain, would, would_not);
+    explain_sort(&l->explain);
+    struct explain answer = l->explain;
+    l->explain = (struct explain){0};
+    local_explained(l, &answer);
+    explain_fini(&answer);
+    return STEP_END;
+}
+
 enum step_result local_explain_rights(struct local *l)
 {
     const struct stmt_insert *insert = &l->stmt.u.create.insert;
@@ -140,16 +162,7 @@ enum step_result local_explain_rights(struct local *l)
                     session_user(l->session), db, insert->table);
         return STEP_NEXT;
     }
-    explain_fail(&l->explain, "your privileges",
-                 "%s. Without it nothing else is told, and nothing is asked of the source",
-                 err.msg);
-    explain_sum_up(&l->explain, would, would_not);
-    explain_sort(&l->explain);
-    struct explain answer = l->explain;
-    l->explain = (struct explain){0};
-    local_explained(l, &answer);
-    explain_fini(&answer);
-    return STEP_END;
+    return local_explain_denied(l, &err);
 }
 
 enum step_result local_explain_find(struct local *l)
@@ -182,13 +195,6 @@ enum step_result local_explain_name(struct local *l)
                      create->name, create->name);
     }
     return STEP_NEXT;
-}
-
-/* A cell has no room for what stands before nearly every text of Doris. */
-static const char *words_of(const char *msg)
-{
-    static const char before[] = "errCode = 2, detailMessage = ";
-    return span_starts_with(span_of(msg), before) ? msg + strlen(before) : msg;
 }
 
 static bool make_spec(const struct local *l, const struct stmt_create *create,

@@ -63,6 +63,8 @@ enum step_result local_ask_grants(struct local *l);
 /* Ends with ERR 1142 without LOAD on the target. */
 enum step_result local_check_load(struct local *l);
 enum step_result local_ask_database(struct local *l);
+/* Tasks run as doris.user: ends unless the user himself may read the tables of the INSERT's query. */
+enum step_result local_ask_tables(struct local *l);
 /* CREATE JOB: ends when the FE has a job of this name. */
 enum step_result local_ask_fe_name(struct local *l);
 /* EXPLAIN CREATE JOB: whether it has one is a line. */
@@ -90,6 +92,8 @@ enum step_result local_query_views(struct local *l);
 
 /* local_explain.c: steps */
 enum step_result local_explain_rights(struct local *l);
+/* Ends with that alone: the user lacks a privilege. */
+enum step_result local_explain_denied(struct local *l, const struct err *err);
 enum step_result local_explain_find(struct local *l);
 enum step_result local_explain_name(struct local *l);
 enum step_result local_explain_create(struct local *l);

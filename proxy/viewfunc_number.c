@@ -245,8 +245,7 @@ static void cast_to_boolean(sqlite3_context *to, sqlite3_value *value)
 /* The value, the type's name, and its numbers: CAST(x AS DECIMAL(10, 2)). */
 static void run_cast(sqlite3_context *to, int n, sqlite3_value **args)
 {
-    struct span type = viewfunc_span(args[n > 1 ? 1 : 0]);
-    enum cast cast = n > 1 ? find_cast(type) : CAST_UNKNOWN;
+    enum cast cast = n > 1 ? find_cast(viewfunc_span(args[1])) : CAST_UNKNOWN;
     if (cast == CAST_UNKNOWN) {
         sqlite3_result_error(to, "CAST to this type is not known", -1);
         return;

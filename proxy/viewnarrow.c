@@ -58,10 +58,14 @@ static bool find_where(struct narrow *n)
     return tok_is_word(&t, "WHERE");
 }
 
-/* Is the WHERE one chain of ANDs? Of BETWEEN and CASE the ANDs would be others. */
+/*
+ * Is the WHERE one chain of ANDs? Of BETWEEN and CASE the ANDs would be others, and a word that is
+ * also a name (t.window) may not be its end.
+ */
 static bool is_chain(struct lex lex)
 {
     static const char *const OTHERS[] = {"OR", "XOR", "CASE", "BETWEEN", NULL};
+    static const char *const NAMES[] = {"QUALIFY", "WINDOW", NULL};
     struct tok t = next_here(&lex);
     while (!is_behind_where(&t)) {
         if (tok_is_one_of(&t, OTHERS) || tok_is_op(&t, "||")) {
@@ -69,7 +73,7 @@ static bool is_chain(struct lex lex)
         }
         t = next_here(&lex);
     }
-    return true;
+    return !tok_is_one_of(&t, NAMES);
 }
 
 static bool is_id(const struct narrow *n, size_t column)

@@ -90,7 +90,7 @@ static size_t find_name(struct viewtab *tab, const char *name)
     if (tab->n_visible == 0) {
         return SIZE_MAX;
     }
-    size_t size = sizeof(*tab->by_name);
+    size_t size = sizeof(const struct job_view *);
     if (tab->by_name == NULL) {
         tab->by_name = xcalloc(tab->n_visible, size);
         memcpy(tab->by_name, tab->visible, tab->n_visible * size);

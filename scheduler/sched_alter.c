@@ -112,21 +112,28 @@ bool sched_alter_begin(struct sched *s, struct sched_request *r)
     return true;
 }
 
+static bool say_taken_over(const struct job *j, struct err *err)
+{
+    return err_say(err, "Job %s was not altered: another Sluice has taken over the store",
+                   j->rec.name);
+}
+
 /*
- * What was not understood is PAUSED in memory only, whatever the store has; and what is wrong with
- * it ends here, unless its task is in doubt.
+ * The store may not know yet that the job is PAUSED: a write of that was refused, or its statement
+ * was not understood when it was read. And what is not understood ends here, unless its task is in
+ * doubt.
  */
-static bool prepare_repair(struct job *j, struct job_record *to, struct err *err)
+static bool prepare_store(struct job *j, struct job_record *to, struct err *err)
 {
     const struct sched_options *o = &j->sched->options;
-    if (j->body != NULL) {
-        return true;
-    }
     struct job_update update = {JOB_PAUSED, j->rec.fail_code, j->rec.fail_msg, j->rec.n_resumes};
-    if (o->store_ops->job_update(o->store, j->rec.id, &update, err) != STORE_OK) {
-        return err_prefix(err, "Job %s was not altered: ", j->rec.name);
+    switch (o->store_ops->job_update(o->store, j->rec.id, &update, err)) {
+    case STORE_OK: break;
+    case STORE_FAIL: return err_prefix(err, "Job %s was not altered: ", j->rec.name);
+    case STORE_STALE:
+    case STORE_DUPLICATE: return say_taken_over(j, err);
     }
-    if (to->fail_code == FAIL_CANNOT_RESUME) {
+    if (j->body == NULL && to->fail_code == FAIL_CANNOT_RESUME) {
         to->fail_code = FAIL_MANUAL_PAUSE;
         sched_set_text(&to->fail_msg, xstrdup("The statement was altered; RESUME JOB goes on"));
     }
@@ -153,8 +160,7 @@ static bool store_altered(struct job *j, const struct job_record *to, struct err
     case STORE_STALE:
     case STORE_DUPLICATE: break;
     }
-    return err_say(err, "Job %s was not altered: another Sluice has taken over the store",
-                   j->rec.name);
+    return say_taken_over(j, err);
 }
 
 bool sched_alter_finish(struct sched *s, struct sched_request *r, struct run *run)
@@ -169,7 +175,7 @@ bool sched_alter_finish(struct sched *s, struct sched_request *r, struct run *ru
         return false;
     }
     make_record(j, r, &to);
-    if (!prepare_repair(j, &to, &r->err) || !store_altered(j, &to, &r->err)) {
+    if (!prepare_store(j, &to, &r->err) || !store_altered(j, &to, &r->err)) {
         return false;
     }
     log_info("job.altered", "job", j->rec.name, "id", LOG_FMT("%" PRId64, j->rec.id), "offset",

@@ -146,6 +146,7 @@ static void close_task(struct step_job *job)
     job->is_committed = false;
     job->is_loaded = false;
     job->is_recovering = false;
+    job->resolved_code = FAIL_NONE;
 }
 
 static struct step_out plan(struct step_job *job)
@@ -261,6 +262,16 @@ static struct step_out on_store_fail(struct step_job *job, const struct step_con
     if (job->phase == PHASE_INTENT) {
         close_task(job);
     }
+    if (job->resolved_code != FAIL_NONE) {
+        /* The user's decision: the task is in doubt as before, and may be decided again. */
+        job->phase = PHASE_DOUBT;
+        job->fail_code = job->resolved_code;
+        job->resolved_code = FAIL_NONE;
+        return (struct step_out){.action = ACT_NONE,
+                                 .reason = job->fail_code == FAIL_LABEL_TAKEN
+                                               ? WHY_LABEL_TAKEN
+                                               : WHY_LABEL_FORGOTTEN};
+    }
     if (job->phase == PHASE_COMMIT || job->phase == PHASE_END) {
         job->phase = PHASE_IDLE;
     }
@@ -328,6 +339,7 @@ static struct step_out on_resume(struct step_job *job)
 static struct step_out on_resolve(struct step_job *job, bool is_committed)
 {
     assert(job->phase == PHASE_DOUBT);
+    job->resolved_code = job->fail_code;
     job->fail_code = FAIL_MANUAL_PAUSE; /* the user's turn: RESUME goes on */
     if (is_committed) {
         job->phase = PHASE_COMMIT;

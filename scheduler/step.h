@@ -103,6 +103,7 @@ struct step_job {
     bool is_loaded;     /* Doris said VISIBLE, or proved the range empty: the store is behind */
     bool is_refused;    /* the last statement was answered with an error */
     bool is_recovering; /* open task of an earlier life whose label was not asked yet */
+    enum fail_code resolved_code; /* what the user is deciding about, while that is being stored */
 };
 
 enum step_event_kind {

@@ -250,6 +250,8 @@ def _step(tokens, i, out, values):
     word = t.word()
     called = i + 1 < len(tokens) and tokens[i + 1].text == "(" and tokens[i + 1].kind == "op"
     after_dot = i > 0 and tokens[i - 1].kind == "op" and tokens[i - 1].text == "."
+    if not after_dot and _is_in_internal(tokens, i):
+        return i + 2  # the only catalog there is
     if t.kind == "str":
         out.append(quote_str(t.value))
     elif t.kind == "bq":
@@ -286,6 +288,12 @@ def _step(tokens, i, out, values):
     else:
         out.append(t.text)
     return i + 1
+
+
+def _is_in_internal(tokens, i):
+    """internal.db.table: the name of the catalog."""
+    return (i + 3 < len(tokens) and tokens[i].kind in ("id", "bq") and tokens[i].value == "internal"
+            and tokens[i + 1].text == tokens[i + 3].text == ".")
 
 
 def _comma_limit(tokens, i):

@@ -194,7 +194,7 @@ static void test_alter_is_all_or_nothing(void **state)
     for (int late = 0; late < 2; late++) {
         struct rig *g = paused_rig("1");
         g->store.is_late = late != 0;
-        g->store.fail_from = g->store.fail_to = g->store.n_writes + 1;
+        g->store.fail_from = g->store.fail_to = g->store.n_writes + 2; /* behind the state's */
         assert_says_text(alter(g, "a", "INSERT 2", "2", "0"), "was not altered");
         assert_string_equal(rig_job(g, "a")->rec.sql, "INSERT");
         assert_string_equal(rig_job(g, "a")->rec.offset, "1");
@@ -263,6 +263,26 @@ static void test_alter_with_a_task_in_doubt(void **state)
     assert_string_equal(rig_change(g, SCHED_RESUME, "a"), "");
     rig_until(g, rig_has_offset(g, "a", "3"));
     assert_true(fake_doris_has_exactly(&g->doris, 0, 3));
+    rig_destroy(g);
+}
+
+/* The write of its pause was refused, so the store has the job RUNNING: nobody took it over. */
+static void test_alter_when_the_store_is_behind(void **state)
+{
+    struct rig *g = rig_create(false);
+    g->step.label_window_ms = 0;
+    rig_end(g, 0);
+    rig_begin(g);
+    SCRIPT(g, FAKE_LOST_UNSEEN);
+    g->store.fail_from = g->store.fail_to = g->store.n_writes + 3; /* CREATE, INTENT, IN_DOUBT */
+    rig_create_job(g, "a", "d", 0, "2");
+    rig_until(g, rig_job(g, "a")->step.phase == PHASE_DOUBT);
+    assert_int_equal(g->store.n_writes, g->store.fail_to);
+    assert_string_equal(alter(g, "a", NULL, "3", NULL), "");
+    rig_crash(g);
+    assert_string_equal(rig_job(g, "a")->rec.properties, "3");
+    assert_int_equal(rig_job(g, "a")->step.phase, PHASE_DOUBT);
+    assert_int_equal(rig_job(g, "a")->rec.fail_code, FAIL_IN_DOUBT);
     rig_destroy(g);
 }
 
@@ -419,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_alter_is_all_or_nothing),
         cmocka_unit_test(test_alter_with_a_task_open),
         cmocka_unit_test(test_alter_with_a_task_in_doubt),
+        cmocka_unit_test(test_alter_when_the_store_is_behind),
         cmocka_unit_test(test_alter_repairs),
         cmocka_unit_test(test_alter_repairs_a_job_with_a_task),
         cmocka_unit_test(test_cancel),

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -48,6 +49,12 @@ static const struct {
     {"SET PASSWORD = PASSWORD('abc')", "SET PASSWORD = PASSWORD('*XXX')"},
     {"\"s3.s\\ecret_key\"=\"abc\"", "\"s3.s\\ecret_key\"=\"*XXX\""},
     {"password=", NULL},
+    {"\"s3.secret_key \"=\"abc\", 'x'='y'", "\"s3.secret_key \"=\"*XXX\", 'x'='y'"},
+    {"secret_key => 'abc', secret_key := 'abc'", "secret_key => '*XXX', secret_key := '*XXX'"},
+    {"u=http%3A%2F%2Fh%3Fa%3D1%26X-Amz-Signature%3Dabc&x=y",
+     "u=http%3A%2F%2Fh%3Fa%3D1%26X-Amz-Signature%3D*XXX&x=y"},
+    {"q=%7b%22secret_key%22%3a%22abc%22%7d x", "q=%7b%22secret_key%22%3a*XXX x"},
+    {"q=100%25&passwd%3dabc x", "q=100%25&passwd%3d*XXX x"},
     {"'password'='abc, 'secret_key'='def', 'x'='y'",
      "'password'='*XXX'secret_key'='*XXX', 'x'='y'"},
     {"password='abc, secret_key = 'def', 'x'='y'", "password='*XXX', 'x'='y'"},
@@ -126,6 +133,24 @@ static void test_mask_large(void **state)
         }
         _cleanup_free_ char *masked = secret_mask(buf_span(&text));
         assert_non_null(masked);
+    }
+}
+
+/* Where the square is small for each byte, so that it takes a larger text to be seen. */
+static void test_mask_larger(void **state)
+{
+    (void)state;
+    static const char *const UNITS[] = {"pwd#", "pwd --", "pwd#\\", "pwd#/*", "[&token#"};
+    for (size_t i = 0; i < ARRAY_SIZE(UNITS); i++) {
+        _cleanup_buf_ struct buf text = buf_with_max(8 << 20);
+        while (text.len < (4 << 20)) {
+            buf_append_text(&text, UNITS[i]);
+        }
+        buf_append_text(&text, "\n#\n--\n#"); /* a line that ends is looked for anew */
+        clock_t begin = clock();
+        _cleanup_free_ char *masked = secret_mask(buf_span(&text));
+        assert_non_null(masked);
+        assert_true(clock() - begin < 8 * CLOCKS_PER_SEC); /* it took 20 s and more */
     }
 }
 
@@ -264,6 +289,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mask),        cmocka_unit_test(test_mask_large),
+        cmocka_unit_test(test_mask_larger),
         cmocka_unit_test(test_secret_keys), cmocka_unit_test(test_blacken),
         cmocka_unit_test(test_log_masks),
     };

@@ -343,6 +343,32 @@ static void test_label_that_is_not_ours_is_never_success(void **state)
     assert_false(job.is_recovering);
 }
 
+/* The user's word counts when it is stored; until then the task is in doubt as it was. */
+static void test_decision_that_was_not_stored(void **state)
+{
+    for (int is_committed = 0; is_committed < 2; is_committed++) {
+        struct step_job job = loading_job();
+        (void)loaded(&job, LOAD_LABEL_USED, NOW);
+        (void)stored(&job);
+        assert_int_equal(at(&job, EV_START, NOW).action, ACT_NONE);
+        struct step_event event = {.kind = EV_RESOLVE, .now = {NOW, NOW}};
+        event.u.is_committed = is_committed != 0;
+        assert_int_equal(do_step(&job, event).action,
+                         is_committed ? ACT_STORE_COMMIT : ACT_STORE_FAILED);
+        struct step_out out = store_failed(&job);
+        /* Not asked: somebody else's VISIBLE would be taken for ours. */
+        assert_int_equal(out.action, ACT_NONE);
+        assert_int_equal(out.reason, WHY_LABEL_TAKEN);
+        assert_int_equal(job.phase, PHASE_DOUBT);
+        assert_int_equal(job.fail_code, FAIL_LABEL_TAKEN);
+        assert_int_equal(at(&job, EV_TIMER, NOW + 5000).action, ACT_NONE);
+        (void)do_step(&job, event);
+        (void)stored(&job);
+        assert_int_equal(job.task_id, 0);
+        assert_int_equal(job.fail_code, FAIL_MANUAL_PAUSE);
+    }
+}
+
 static void test_label_that_was_not_ours_and_is_gone(void **state)
 {
     struct step_job job = loading_job();
@@ -512,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_end_of_source),
         cmocka_unit_test(test_committed_and_forgotten_is_in_doubt),
         cmocka_unit_test(test_label_that_is_not_ours_is_never_success),
+        cmocka_unit_test(test_decision_that_was_not_stored),
         cmocka_unit_test(test_label_that_was_not_ours_and_is_gone),
         cmocka_unit_test(test_resume_tries_an_open_task_again),
         cmocka_unit_test(test_resume_forgets_bad_rows),
