@@ -16,7 +16,7 @@
 enum { MAX_COMMENTS = 32, MAX_FUNCTION = 64 };
 /* Before a quote; a text inside a text inside a text has 7. */
 enum { MAX_BACKSLASHES = 16 };
-enum { MAX_TAIL = 256 };     /* letters behind a NAME_TAIL */
+enum { MAX_TAIL = 96 };      /* letters behind a NAME_TAIL */
 enum { MAX_USERINFO = 512 }; /* of a URL */
 enum { MOST_LOOKS = 64 };    /* at each byte, on the average */
 enum { SHORTEST_SECRET = 4 };
@@ -187,7 +187,7 @@ static const bool begins[256] = {
 static size_t match_secret(struct span s, size_t at)
 {
     char first = small(char_at(s, at + (char_at(s, at) == '\\')));
-    if (!begins[(unsigned char)char_at(s, at)] || !is_start(s, at)) {
+    if (!begins[(unsigned char)char_at(s, at)] || !is_alnum(first) || !is_start(s, at)) {
         return 0;
     }
     for (size_t i = 0; i < ARRAY_SIZE(NAMES); i++) {

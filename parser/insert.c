@@ -351,35 +351,73 @@ static bool parse_insert_into(struct parse *p)
 }
 
 /*
- * To Doris a hint is made of tokens, to our lexer it is a comment. What opens in it has to close in
- * it, or what is a text to us would be code, and perhaps tables, to the FE.
+ * To some Doris a comment ends elsewhere: 2.0 neither nests them nor continues a line behind a
+ * backslash, and a hint is made of tokens. What is a comment to us must not be code, and perhaps
+ * tables, to the FE, so that what they do not agree about is refused.
  */
-static bool check_hint(struct parse *p, const struct tok *at, struct span inside)
+static bool is_hint_closed(struct span inside)
 {
     struct lex lex = lex_of(inside);
     struct tok t = lex_next(&lex);
     while (t.kind != TOK_END && t.kind != TOK_ERROR) {
         t = lex_next(&lex);
     }
-    bool has_line_comment = memchr(inside.p, '#', inside.n) != NULL ||
-                            memmem(inside.p, inside.n, "--", 2) != NULL;
-    return (t.kind == TOK_END && !has_line_comment) ||
-           parse_fail(p, at, "Close it within the hint, or leave it out.",
-                      "The hint before this has a quote or a comment that does not end in it");
+    return t.kind == TOK_END && memchr(inside.p, '#', inside.n) == NULL &&
+           memmem(inside.p, inside.n, "--", 2) == NULL;
 }
 
-/* Each gap between two tokens of the statement, from offset `base` to where the INSERT ends. */
-static bool check_hints(struct parse *p, size_t base)
+/* Behind the block comment at the start of `rest`; NULL when Doris may see another end. */
+static const char *block_end(struct span rest)
+{
+    const char *end = rest.p + rest.n;
+    const char *p = rest.p + 2;
+    const char *close = memmem(p, (size_t)(end - p), "*/", 2);
+    if (close == NULL || memmem(p, (size_t)(close - p), "/*", 2) != NULL) {
+        return NULL;
+    }
+    while (lex_is_blank(*p)) {
+        p++;
+    }
+    return *p == '+' && !is_hint_closed(span_between(p + 1, close)) ? NULL : close + 2;
+}
+
+/* The same for a line comment. */
+static const char *line_end(struct span rest)
+{
+    size_t n = 0;
+    while (n < rest.n && rest.p[n] != '\n' && rest.p[n] != '\r') {
+        n++;
+    }
+    return n < rest.n && rest.p[n] == '\n' && rest.p[n - 1] == '\\' ? NULL : rest.p + n;
+}
+
+/* The blanks and comments between two tokens. */
+static bool is_gap_plain(struct span gap)
+{
+    const char *end = gap.p + gap.n;
+    const char *p = gap.p;
+    while (p != NULL && p < end) {
+        bool is_line = *p == '#' || *p == '-';
+        bool is_block = *p == '/';
+        p = is_line    ? line_end(span_between(p, end))
+            : is_block ? block_end(span_between(p, end))
+                       : p + 1;
+    }
+    return p != NULL;
+}
+
+/* From offset `base` to where the INSERT ends. */
+static bool check_comments(struct parse *p, size_t base)
 {
     struct lex lex = p->lex;
     size_t at = base;
     lex.at = base;
     while (at < p->last_end) {
         struct tok t = lex_next(&lex);
-        struct span gap = {p->lex.text.p + at, t.at - at};
-        const char *hint = gap.n > 0 ? memmem(gap.p, gap.n, "/*+", 3) : NULL;
-        if (hint != NULL && !check_hint(p, &t, span_between(hint + 3, gap.p + gap.n))) {
-            return false;
+        if (!is_gap_plain((struct span){p->lex.text.p + at, t.at - at})) {
+            return parse_fail(p, &t, "Leave them out of the INSERT of a job.",
+                              "Before this is a comment within a comment, a line comment that ends "
+                              "with a backslash, or a hint with an open quote or a comment");
         }
         at = tok_end(&t);
     }
@@ -397,7 +435,7 @@ bool insert_parse(struct parse *p, struct stmt_insert *ret)
     }
     ret->insert_at = p->tok.at - base;
     if (!parse_insert_into(p) || !parse_head(p, base, ret) || !parse_query(p, &q, base, ret) ||
-        !check_hints(p, base)) {
+        !check_comments(p, base)) {
         return false;
     }
     ret->text = (struct span){p->lex.text.p + base, p->last_end - base};

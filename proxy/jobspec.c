@@ -42,6 +42,32 @@ static bool check_utf8(const char *key, const char *value, struct err *err)
            err_say(err, DETAIL "The properties have a key or a value that is not UTF-8 text");
 }
 
+/*
+ * What would have the FE read another statement than we did: with NO_BACKSLASH_ESCAPES (1 << 20) a
+ * string ends where it does not for us, and what is a text to us may name tables to the FE.
+ */
+static bool check_session(const char *key, const char *variable, const char *value, struct err *err)
+{
+    if (variable[0] == '\0') {
+        return err_say(err,
+                       DETAIL "Invalid session variable, []: property \"%s\" names none. Write "
+                              "'session.' and a variable of Doris, as in session.insert_timeout",
+                       key);
+    }
+    bool is_mode = strcasecmp(variable, "sql_mode") == 0;
+    bool is_dialect = strcasecmp(variable, "sql_dialect") == 0;
+    bool is_number = value[strcspn(value, "0123456789")] != '\0';
+    if ((is_mode && (strcasestr(value, "BACKSLASH") != NULL || is_number)) ||
+        (is_dialect && strcasecmp(value, "doris") != 0)) {
+        return err_say(err,
+                       DETAIL "Variable %s can't be set to the value of %s: a job's tasks need the "
+                              "INSERT read as Sluice read it. Leave out property \"%s\"%s",
+                       variable, value, key,
+                       is_mode ? ", or give it the names of other modes" : "");
+    }
+    return true;
+}
+
 static bool check_property(const char *key, const char *value, struct err *err)
 {
     for (size_t i = 0; i < ARRAY_SIZE(int_properties); i++) {
@@ -59,11 +85,7 @@ static bool check_property(const char *key, const char *value, struct err *err)
         return true; /* the source knows its own offsets */
     }
     if (strncasecmp(key, "session.", 8) == 0) {
-        return key[8] != '\0' ||
-               err_say(err,
-                       DETAIL "Invalid session variable, []: property \"%s\" names none. Write "
-                              "'session.' and a variable of Doris, as in session.insert_timeout",
-                       key);
+        return check_session(key, key + 8, value, err);
     }
     if (strcasecmp(key, "compute_group") == 0) {
         return err_say(err, DETAIL "compute_group is only supported in cloud mode, which Sluice "

@@ -108,13 +108,25 @@ static const struct viewfunc *const tables[] = {
     viewfunc_json, viewfunc_time,      viewfunc_time_more,
 };
 
+/* SQLite looks at time and memory once a row at best, which may be many calls with long texts. */
+static void run_bounded(sqlite3_context *to, int n, sqlite3_value **args)
+{
+    const struct viewfunc_env *env = viewfunc_env_of(to);
+    if (env->memory_max > 0 && sqlite3_memory_used() > env->memory_max) {
+        sqlite3_result_error_nomem(to);
+    } else if (!viewfunc_is_late(to)) {
+        ((const struct viewfunc_use *)sqlite3_user_data(to))->func->run(to, n, args);
+    }
+}
+
 static int attach_one(struct sqlite3 *db, struct viewfunc_use *use)
 {
     int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS; /* NOW() is fixed, too */
     const struct viewfunc *f = use->func;
     bool is_aggregate = f->final != NULL;
-    return sqlite3_create_function(db, f->name, f->n_args, flags, use, is_aggregate ? NULL : f->run,
-                                   is_aggregate ? f->run : NULL, f->final);
+    return sqlite3_create_function(db, f->name, f->n_args, flags, use,
+                                   is_aggregate ? NULL : run_bounded,
+                                   is_aggregate ? run_bounded : NULL, f->final);
 }
 
 bool viewfunc_attach(struct sqlite3 *db, struct viewfunc_env *env)
@@ -148,5 +160,12 @@ void viewfunc_env_fini(struct viewfunc_env *env)
 
 bool viewfunc_is_denied(const char *name)
 {
-    return name != NULL && sqlite3_stricmp(name, "json_patch") == 0;
+    static const char *const denied[] = {"json_patch",  "json_set", "json_insert", "json_replace",
+                                         "json_remove", "printf",   "format",      "glob"};
+    for (size_t i = 0; name != NULL && i < ARRAY_SIZE(denied); i++) {
+        if (sqlite3_stricmp(name, denied[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -22,6 +22,7 @@ struct viewzone;
 struct viewfunc_env {
     int64_t now_us;              /* wall time */
     int64_t deadline_ms;         /* monotonic */
+    int64_t memory_max;          /* of all of SQLite; 0: any */
     const struct viewzone *zone; /* borrowed; viewtime.h */
     void *lower_locale;          /* locale_t with UTF-8 letters, once one was needed */
     struct viewfunc_use *uses;   /* owned */

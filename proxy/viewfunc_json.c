@@ -147,6 +147,14 @@ static void run_get(sqlite3_context *to, int n, sqlite3_value **args)
     }
 }
 
+/* SQLite's own would look through all of the text for each path, and ask no clock. */
+static void run_many(sqlite3_context *to, int n, sqlite3_value **args)
+{
+    (void)n;
+    (void)args;
+    sqlite3_result_error(to, "json_extract() takes a text and one path", -1);
+}
+
 static void run_valid(sqlite3_context *to, int n, sqlite3_value **args)
 {
     if (viewfunc_has_null(n, args)) {
@@ -172,6 +180,7 @@ static void run_unquote(sqlite3_context *to, int n, sqlite3_value **args)
 
 const struct viewfunc viewfunc_json[] = {
     {.name = "json_extract", .n_args = 2, .run = run_get, .what = GET_JSON},
+    {.name = "json_extract", .n_args = -1, .run = run_many},
     {.name = "jsonb_extract", .n_args = 2, .run = run_get, .what = GET_JSON},
     {.name = "get_json_string", .n_args = 2, .run = run_get, .what = GET_STRING},
     {.name = "json_extract_string", .n_args = 2, .run = run_get, .what = GET_STRING},

@@ -135,6 +135,17 @@ static bool fail_answer(enum view_table table, const struct answer *answer, stru
 
 /* --- the answer --------------------------------------------------------------------------------- */
 
+/* Two columns of one name cannot be asked for; SQLite's tables have none. */
+static bool is_extra(const struct viewmerge *m, const char *name)
+{
+    for (size_t i = 0; i < m->n_extra; i++) {
+        if (strcasecmp(m->extra[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void map_columns(struct viewmerge *m, const struct answer *answer)
 {
     size_t n_ours = viewcols_count(m->table);
@@ -146,7 +157,7 @@ static void map_columns(struct viewmerge *m, const struct answer *answer)
         size_t ours = viewcols_find(m->table, span_of(answer->columns[i]));
         if (ours != SIZE_MAX) {
             m->from[ours] = i;
-        } else if (m->n_extra < VIEWMERGE_MAX_EXTRA) {
+        } else if (m->n_extra < VIEWMERGE_MAX_EXTRA && !is_extra(m, answer->columns[i])) {
             m->from[n_ours + m->n_extra] = i;
             m->extra[m->n_extra++] = xstrdup(answer->columns[i]);
         }

@@ -2,6 +2,7 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@
 enum {
     RESULT_MAX_BYTES = 64 * 1024 * 1024,
     TIME_MAX_MS = 10 * 1000,
+    TIME_FIRST_MS = 250, /* then a query makes way for others, and begins again in the slow lane */
     VALUE_MAX_BYTES = 4 * 1024 * 1024, /* a text a query makes: one step may copy or search it */
     COLUMNS_MAX = 200,                 /* each may be such a text */
     /* The query gives up well before SQLite's limit, which the store's connection shares. */
@@ -36,14 +38,28 @@ struct viewdb {
     struct viewtab tab;            /* what its tables show */
     struct viewfunc_env env;       /* what its functions look at */
     struct buf extra[VIEW_TABLES]; /* the FE's extra columns, which it was made with */
+    const atomic_bool *is_ending;  /* borrowed; nobody waits for the answer any more; NULL: never */
 };
 
-struct views {
+/*
+ * A thread and its queue. Every query begins in the first lane and gets little time there: a session
+ * has one query at once, so that those who ask much wait for each other in the slow lane, and those
+ * who ask little do not wait for them.
+ */
+struct lane {
+    struct lane *slower; /* borrowed; NULL: this is the slow one */
+    atomic_bool is_ending;
     struct event_base *base;
     struct msgq *queue;
     pthread_t thread;
     bool is_started;
     struct viewdb kept; /* the thread's */
+};
+
+enum { LANE_FIRST, LANE_SLOW, N_LANES };
+
+struct views {
+    struct lane lanes[N_LANES];
 };
 
 static void destroy_request(struct msg *m)
@@ -91,6 +107,7 @@ struct query {
     sqlite3 *db; /* borrowed from `in` */
     struct viewdb *in;
     sqlite3_stmt *stmt;
+    int64_t time_max_ms;
     int64_t deadline_ms; /* monotonic */
     bool is_too_large;
     const struct job_view **visible; /* owned */
@@ -101,7 +118,9 @@ static int on_progress(void *arg)
 {
     struct query *q = arg;
     q->is_too_large = sqlite3_memory_used() > MEMORY_MAX_BYTES;
-    return q->is_too_large || clock_mono_ms() > q->deadline_ms;
+    const atomic_bool *is_ending = q->in->is_ending;
+    return q->is_too_large || clock_mono_ms() > q->deadline_ms ||
+           (is_ending != NULL && atomic_load(is_ending));
 }
 
 /* Only reading: no ATTACH, no PRAGMA, no write, whatever the parser let through. */
@@ -247,7 +266,7 @@ static bool viewdb_open(struct viewdb *in, struct err *err)
 
 static bool open_query(struct query *q, const struct view_request *r, struct err *err)
 {
-    q->deadline_ms = clock_mono_ms() + TIME_MAX_MS;
+    q->deadline_ms = clock_mono_ms() + q->time_max_ms;
     q->zone = viewzone_create(r->time_zone);
     choose_visible(q, r);
     if (!viewdb_open(q->in, err)) {
@@ -257,6 +276,7 @@ static bool open_query(struct query *q, const struct view_request *r, struct err
     q->db = q->in->db;
     q->in->env.now_us = clock_wall_ms() * 1000;
     q->in->env.deadline_ms = q->deadline_ms;
+    q->in->env.memory_max = MEMORY_MAX_BYTES;
     q->in->env.zone = q->zone;
     q->in->tab.zone = q->zone;
     sqlite3_progress_handler(q->db, STEPS_BETWEEN_CHECKS, on_progress, q);
@@ -317,7 +337,8 @@ static bool is_for_fe(const struct query *q, const struct view_request *r)
     return r->view.text != NULL && sqlite3_errcode(q->db) == SQLITE_ERROR &&
            strncmp(why, "no such column", strlen("no such column")) != 0 &&
            strncmp(why, "ambiguous column", strlen("ambiguous column")) != 0 &&
-           strcmp(why, "incomplete input") != 0 && strstr(why, "not authorized") == NULL;
+           strcmp(why, "incomplete input") != 0 &&
+           (strstr(why, "not authorized") == NULL || strstr(why, "to use function") != NULL);
 }
 
 static bool derive(struct query *q, struct view_request *r)
@@ -352,22 +373,26 @@ static bool answer_query(struct query *q, struct view_request *r)
     return true;
 }
 
-static void answer_in(struct viewdb *in, struct view_request *r)
+/* False: it needs more time, or memory that another query has. */
+static bool answer_in(struct viewdb *in, struct view_request *r, int64_t time_max_ms)
 {
-    struct query q = {.in = in};
+    struct query q = {.in = in, .time_max_ms = time_max_ms};
     assert(r->sql != NULL || r->view.text != NULL);
     r->is_ok = answer_query(&q, r);
+    bool is_late = clock_mono_ms() > q.deadline_ms;
+    bool lacks_memory = q.is_too_large || sqlite3_errcode(q.db) == SQLITE_NOMEM;
     close_query(&q);
+    return r->is_ok || !(is_late || lacks_memory);
 }
 
 void views_answer(struct view_request *r)
 {
     struct viewdb in = {0};
-    answer_in(&in, r);
+    (void)answer_in(&in, r, TIME_MAX_MS); /* there is no more */
     viewdb_close(&in);
 }
 
-/* --- the thread ------------------------------------------------------------------------------- */
+/* --- the threads ------------------------------------------------------------------------------ */
 
 static void destroy_quit(struct msg *m)
 {
@@ -376,64 +401,88 @@ static void destroy_quit(struct msg *m)
 
 static void on_message(struct msg *m, void *arg)
 {
-    struct views *v = arg;
+    struct lane *l = arg;
     if (m->destroy == destroy_quit) {
         free(m);
-        (void)event_base_loopbreak(v->base); /* only fails without a base */
+        (void)event_base_loopbreak(l->base); /* only fails without a base */
         return;
     }
     struct view_request *r = (struct view_request *)m;
-    answer_in(&v->kept, r);
+    if (atomic_load(&l->is_ending)) {
+        view_request_destroy(r);
+        return;
+    }
+    if (l->slower == NULL) {
+        (void)answer_in(&l->kept, r, TIME_MAX_MS); /* there is no more */
+    } else if (!answer_in(&l->kept, r, TIME_FIRST_MS)) {
+        buf_reset(&r->packets);
+        r->err = (struct err){0};
+        (void)msgq_send(l->slower->queue, m); /* open as long as this thread runs */
+        return;
+    }
     (void)msgq_send(r->reply_to, m); /* a queue that is closed destroys it */
 }
 
-static void *views_main(void *arg)
+static void *lane_main(void *arg)
 {
-    struct views *v = arg;
-    (void)event_base_loop(v->base, EVLOOP_NO_EXIT_ON_EMPTY); /* ends by the quit message */
+    struct lane *l = arg;
+    (void)event_base_loop(l->base, EVLOOP_NO_EXIT_ON_EMPTY); /* ends by the quit message */
     return NULL;
+}
+
+static bool lane_start(struct lane *l, struct err *err)
+{
+    l->base = event_base_new();
+    l->queue = l->base != NULL ? msgq_create(l->base, on_message, l, err) : NULL;
+    if (l->queue == NULL) {
+        return err_say(err, "cannot create the event loop for jobs() queries");
+    }
+    l->kept.is_ending = &l->is_ending;
+    int rc = pthread_create(&l->thread, NULL, lane_main, l);
+    if (rc != 0) {
+        return err_errno(err, rc, "cannot start the thread for jobs() queries");
+    }
+    l->is_started = true;
+    return true;
+}
+
+static void lane_stop(struct lane *l)
+{
+    if (l->is_started) {
+        struct msg *quit = xcalloc(1, sizeof(*quit));
+        quit->destroy = destroy_quit;
+        atomic_store(&l->is_ending, true); /* what is queued is not waited for */
+        (void)msgq_send(l->queue, quit);   /* open until it is destroyed below */
+        pthread_join(l->thread, NULL);
+    }
+    viewdb_close(&l->kept);
+    msgq_destroy(l->queue);
+    if (l->base != NULL) {
+        event_base_free(l->base);
+    }
 }
 
 struct views *views_create(struct err *err)
 {
     struct views *v = xcalloc(1, sizeof(*v));
-    v->base = event_base_new();
-    v->queue = v->base != NULL ? msgq_create(v->base, on_message, v, err) : NULL;
-    if (v->queue == NULL) {
-        (void)err_say(err, "cannot create the event loop for jobs() queries");
+    v->lanes[LANE_FIRST].slower = &v->lanes[LANE_SLOW];
+    if (!lane_start(&v->lanes[LANE_SLOW], err) || !lane_start(&v->lanes[LANE_FIRST], err)) {
         views_destroy(v);
         return NULL;
     }
-    int rc = pthread_create(&v->thread, NULL, views_main, v);
-    if (rc != 0) {
-        (void)err_errno(err, rc, "cannot start the thread for jobs() queries");
-        views_destroy(v);
-        return NULL;
-    }
-    v->is_started = true;
     return v;
 }
 
 void views_destroy(struct views *v)
 {
-    if (v == NULL) {
-        return;
+    if (v != NULL) {
+        lane_stop(&v->lanes[LANE_FIRST]); /* which sends to the other */
+        lane_stop(&v->lanes[LANE_SLOW]);
+        free(v);
     }
-    if (v->is_started) {
-        struct msg *quit = xcalloc(1, sizeof(*quit));
-        quit->destroy = destroy_quit;
-        (void)msgq_send(v->queue, quit); /* open until it is destroyed below */
-        pthread_join(v->thread, NULL);
-    }
-    viewdb_close(&v->kept);
-    msgq_destroy(v->queue);
-    if (v->base != NULL) {
-        event_base_free(v->base);
-    }
-    free(v);
 }
 
 void views_send(struct views *v, struct view_request *r)
 {
-    (void)msgq_send(v->queue, &r->call.m); /* open as long as there is a thread */
+    (void)msgq_send(v->lanes[LANE_FIRST].queue, &r->call.m); /* open as long as there is a thread */
 }

@@ -1,7 +1,7 @@
 /*
- * The thread that answers queries over jobs() and tasks(): any SELECT, run by SQLite over a
+ * The threads that answer queries over jobs() and tasks(): any SELECT, run by SQLite over a
  * snapshot, within a bound of time and size, so that neither the relay nor the scheduler waits for
- * a user's cross join.
+ * a user's cross join, nor another user's small query.
  */
 #ifndef PROXY_VIEWS_H
 #define PROXY_VIEWS_H
@@ -46,13 +46,13 @@ void view_request_destroy(struct view_request *r); /* NULL is accepted */
 
 struct views;
 
-/* Starts the thread. */
+/* Starts the threads. */
 struct views *views_create(struct err *err);
-/* Ends and joins it. NULL is accepted. */
+/* Ends and joins them. NULL is accepted. */
 void views_destroy(struct views *v);
 /* From any thread; ownership moves. */
 void views_send(struct views *v, struct view_request *r);
-/* The work itself; blocks for at most the bound. Any thread; the views' own keeps its database. */
+/* The work itself; blocks for at most the bound. Any thread; the views' own keep their databases. */
 void views_answer(struct view_request *r);
 
 #endif

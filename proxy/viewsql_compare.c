@@ -138,14 +138,18 @@ static bool is_number_name(const struct tokens *t, int i)
     return is_kind(t, i, TOKEN_WORD) && is_one_of(t->items[i].text, number_columns);
 }
 
-/* Texts in the list of an IN, or at the ends of a BETWEEN. */
+/* Texts and columns in the list of an IN, or texts at the ends of a BETWEEN. */
 static void convert_texts(struct tokens *t, int i)
 {
+    bool is_list =
+        is_op(t, i + 1, "(") && !is_word(t, i + 2, "SELECT") && !is_word(t, i + 2, "WITH");
     int end = is_op(t, i + 1, "(") ? t->items[i + 1].partner : i + 4;
     for (int k = i + 1; k < end && k < t->n; k++) {
         bool is_item = is_op(t, k - 1, "(") || is_op(t, k - 1, ",") || k == i + 1 ||
                        (k == i + 3 && is_word(t, k - 1, "AND"));
-        if (is_kind(t, k, TOKEN_STRING) && is_item) {
+        bool is_column = is_list && (is_kind(t, k, TOKEN_WORD) || is_kind(t, k, TOKEN_QUOTED)) &&
+                         !is_word(t, k, "NOT");
+        if ((is_kind(t, k, TOKEN_STRING) || is_column) && is_item) {
             put_before(t, k, "'>n' -> ");
         }
     }

@@ -25,6 +25,7 @@ struct run_pool {
     struct run *first;
     struct run *last;
     size_t n_busy;
+    size_t n_asked; /* threads that have a run somebody waits for: is_asked() */
 };
 
 /* Tells a runner to leave its loop. */
@@ -268,10 +269,23 @@ void run_pool_destroy(struct run_pool *pool)
     free(pool);
 }
 
+/* Made for a statement, whoever sends it: its source may be one that never answers. */
+static bool is_asked(const struct run *run)
+{
+    return run->kind == RUN_CHECK || run->kind == RUN_EXPLAIN;
+}
+
+/* Half of the threads at most are for statements, so that the jobs go on. */
+static bool may_begin(const struct run_pool *pool, const struct run *run)
+{
+    return !is_asked(run) || pool->n_asked == 0 || pool->n_asked < pool->n_runners / 2;
+}
+
 static void give(struct runner *r, struct run *run)
 {
     assert(r->run == NULL);
     r->run = run;
+    r->pool->n_asked += is_asked(run);
     run->runner = r->index;
     (void)msgq_send(r->queue, &run->m); /* open until it is destroyed */
 }
@@ -290,7 +304,7 @@ void run_pool_submit(struct run_pool *pool, struct run *run)
 {
     struct runner *r = idle_runner(pool);
     pool->n_busy++;
-    if (r != NULL) {
+    if (r != NULL && may_begin(pool, run)) {
         give(r, run);
         return;
     }
@@ -310,11 +324,23 @@ void run_pool_submit(struct run_pool *pool, struct run *run)
     pool->last = run;
 }
 
-static struct run *take_waiting(struct run_pool *pool)
+/* The first that waits, or the first that may begin. */
+static struct run *take_waiting(struct run_pool *pool, bool is_to_begin)
 {
+    struct run *before = NULL;
     struct run *run = pool->first;
+    while (run != NULL && is_to_begin && !may_begin(pool, run)) {
+        before = run;
+        run = (struct run *)run->m.next;
+    }
     if (run != NULL) {
-        pool->first = (struct run *)run->m.next;
+        struct run *after = (struct run *)run->m.next;
+        if (before != NULL) {
+            before->m.next = run->m.next;
+        } else {
+            pool->first = after;
+        }
+        pool->last = after == NULL ? before : pool->last;
         run->m.next = NULL;
     }
     return run;
@@ -326,7 +352,8 @@ void run_pool_done(struct run_pool *pool, const struct run *run)
     assert(r->run == run && pool->n_busy > 0);
     r->run = NULL;
     pool->n_busy--;
-    struct run *next = take_waiting(pool);
+    pool->n_asked -= is_asked(run);
+    struct run *next = take_waiting(pool, true);
     if (next != NULL) {
         give(r, next);
     }
@@ -356,7 +383,7 @@ void run_pool_drop_waiting(struct run_pool *pool, void (*drop)(struct run *run, 
                            void *arg)
 {
     struct run *run = NULL;
-    while ((run = take_waiting(pool)) != NULL) {
+    while ((run = take_waiting(pool, false)) != NULL) {
         pool->n_busy--;
         drop(run, arg);
     }

@@ -80,7 +80,10 @@ struct run_pool;
 struct run_pool *run_pool_create(size_t n_threads, struct msgq *done, struct err *err);
 /* Ends and joins the threads; no run may be under way or waiting. NULL is accepted. */
 void run_pool_destroy(struct run_pool *pool);
-/* Ownership moves to the pool until the run comes back. */
+/*
+ * Ownership moves to the pool until the run comes back. RUN_CHECK and RUN_EXPLAIN together have half
+ * of the threads at most: however many statements wait for a source that is silent, the jobs go on.
+ */
 void run_pool_submit(struct run_pool *pool, struct run *run);
 /* The scheduler calls it for every run that comes back, before anything else. */
 void run_pool_done(struct run_pool *pool, const struct run *run);

@@ -44,7 +44,9 @@ static bool may_change_under_task(const struct job *j, const struct sched_reques
         return true;
     }
     (void)err_say(err, "%s",
-                  j->step.phase == PHASE_DOUBT
+                  j->body == NULL
+                      ? "give the job an INSERT that is understood first, without an offset"
+                  : j->step.phase == PHASE_DOUBT
                       ? "it may be in the table or not. ALTER JOB ... RESOLVE TASK ... AS "
                         "COMMITTED|ABORTED decides, see EXPLAIN JOB"
                       : "its load may yet end in the table. Wait until tasks() shows how it ended, "

@@ -199,6 +199,13 @@ static bool drop(struct sched *s, struct job *j, struct err *err)
 
 static bool resolve(struct job *j, const struct sched_request *r, struct err *err)
 {
+    if (j->body == NULL && j->task.id != 0) {
+        return err_say(err,
+                       "Task %" PRId64
+                       " of job %s cannot be decided before the job has a statement "
+                       "that is understood: give it one with ALTER JOB %s INSERT ... (%s)",
+                       j->task.id, j->rec.name, j->rec.name, j->rec.fail_msg);
+    }
     if (j->step.phase != PHASE_DOUBT) {
         return err_say(err,
                        "Job %s has no task in doubt: its state is %s. Only a job that is PAUSED "

@@ -94,8 +94,12 @@ char *sched_job_label_text(const struct job *j, const struct run *run)
     case LABEL_ABORTED:
         if (j->step.is_canceled) {
             return xasprintf("Task %" PRId64 " is being canceled. While a statement of it whose "
-                             "answer was lost may still begin, Doris is asked for label %s again",
-                             j->task.id, run->label);
+                             "answer was lost may still begin, Doris is asked for label %s again; "
+                             "%s",
+                             j->task.id, run->label,
+                             j->step.state == JOB_PAUSED
+                                 ? "RESUME JOB takes the task up again at once"
+                                 : "PAUSE JOB and then RESUME JOB take the cancellation back");
         }
         break;
     case LABEL_VISIBLE: break;

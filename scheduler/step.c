@@ -267,10 +267,9 @@ static struct step_out on_store_fail(struct step_job *job, const struct step_con
         job->phase = PHASE_DOUBT;
         job->fail_code = job->resolved_code;
         job->resolved_code = FAIL_NONE;
-        return (struct step_out){.action = ACT_NONE,
-                                 .reason = job->fail_code == FAIL_LABEL_TAKEN
-                                               ? WHY_LABEL_TAKEN
-                                               : WHY_LABEL_FORGOTTEN};
+        return (struct step_out){
+            .action = ACT_NONE,
+            .reason = job->fail_code == FAIL_LABEL_TAKEN ? WHY_LABEL_TAKEN : WHY_LABEL_FORGOTTEN};
     }
     if (job->phase == PHASE_COMMIT || job->phase == PHASE_END) {
         job->phase = PHASE_IDLE;

@@ -5,18 +5,21 @@
 #include "scheduler/store_crypt.h"
 #include "scheduler/store_error.h"
 #include "scheduler/store_rows.h"
+#include "scheduler/store_schema.h"
 
 /*
  * meta.key_check     a known text, encrypted: which key it is, and whether ours is the right one;
  *                    NULL while nothing is encrypted
  * meta.is_scrubbed   1 when no text from before the last encryption can be left in the file
  */
+enum { FIRST_ENCRYPTED_VERSION = 2 };
 static const char CHECK_TEXT[] = "sluice store";
 static const struct store_place CHECK_PLACE = {.table = "meta", .column = "key_check"};
 
 struct crypt {
     struct sqlite3 *db;
     const char *path;     /* of the store */
+    int64_t version;      /* of its tables, as found */
     const char *key_file; /* borrowed */
     struct store_seal *seal;
     char *check; /* owned; NULL: nothing is encrypted */
@@ -48,8 +51,10 @@ static bool execute(const struct crypt *c, const char *sql, const char *doing, s
 static bool read_meta(struct crypt *c, struct err *err)
 {
     sqlite3_stmt *q = NULL;
-    int rc =
-        sqlite3_prepare_v2(c->db, "SELECT key_check, is_scrubbed, epoch FROM meta", -1, &q, NULL);
+    const char *sql = c->version < FIRST_ENCRYPTED_VERSION
+                          ? "SELECT NULL, 0, epoch FROM meta"
+                          : "SELECT key_check, is_scrubbed, epoch FROM meta";
+    int rc = sqlite3_prepare_v2(c->db, sql, -1, &q, NULL);
     if (rc == SQLITE_OK) {
         rc = sqlite3_step(q);
         rc = rc == SQLITE_DONE ? SQLITE_CORRUPT : rc; /* the one row of meta is gone */
@@ -187,16 +192,18 @@ static bool scrub(const struct crypt *c, struct err *err)
 static bool run(struct crypt *c, struct err *err)
 {
     return read_meta(c, err) && get_key(c, err) && (c->check == NULL || try_key(c, err)) &&
+           store_schema_migrate(c->db, c->path, c->version, err) &&
            (is_current(c) || seal_store(c, err)) && (c->is_scrubbed || scrub(c, err));
 }
 
-bool store_crypt_open(struct sqlite3 *db, const char *path, const char *key_file,
+bool store_crypt_open(struct sqlite3 *db, const char *path, int64_t version, const char *key_file,
                       struct store_seal *seal, struct err *err)
 {
     _cleanup_free_ char *beside = xasprintf("%s.key", path);
     _cleanup_(crypt_fini) struct crypt c = {
         .db = db,
         .path = path,
+        .version = version,
         .key_file = key_file[0] != '\0' ? key_file : beside,
         .seal = seal,
     };

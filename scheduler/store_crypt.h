@@ -7,6 +7,7 @@
 #define SCHEDULER_STORE_CRYPT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "scheduler/store_seal.h"
@@ -16,10 +17,11 @@ struct sqlite3;
 /*
  * Fills `seal` with the keys of `key_file` ("": the store's path with .key behind it). The file is
  * made when it is not there and nothing in the store is encrypted yet; everything else about it that
- * is not as it should be is an error, and then the store is as it was. `db` is prepared
- * (store_schema.h), and nobody else writes to it.
+ * is not as it should be is an error, and then the store is as it was: only with a key is one of an
+ * older version brought up to date. `db` is prepared (store_schema.h), its tables are of `version`,
+ * and nobody else writes to it.
  */
-bool store_crypt_open(struct sqlite3 *db, const char *path, const char *key_file,
+bool store_crypt_open(struct sqlite3 *db, const char *path, int64_t version, const char *key_file,
                       struct store_seal *seal, struct err *err);
 
 #endif

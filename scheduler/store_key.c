@@ -232,6 +232,11 @@ static bool move_into_place(const char *name, const char *path, struct err *err)
 
 bool store_key_create(const char *path, struct err *err)
 {
+    struct stat info;
+    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
+        return err_say(err, "key file %s is a symbolic link that leads nowhere; is a disk missing?",
+                       path);
+    }
     _cleanup_free_ char *name = xasprintf("%s.new", path);
     (void)unlink(name); /* left behind by a crash, usually absent */
     _cleanup_close_ int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

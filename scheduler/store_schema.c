@@ -174,7 +174,7 @@ static bool run_steps(struct sqlite3 *db, const char *path, int64_t version, str
 }
 
 /* All steps and the version in one transaction. */
-static bool migrate(struct sqlite3 *db, const char *path, int64_t version, struct err *err)
+bool store_schema_migrate(struct sqlite3 *db, const char *path, int64_t version, struct err *err)
 {
     if (version == STORE_SCHEMA_VERSION) {
         return true;
@@ -198,7 +198,7 @@ bool store_schema_create(const char *path, struct err *err)
     }
     (void)snprintf(sql, sizeof(sql), "PRAGMA application_id = %d", STORE_SCHEMA_ID); /* fits */
     bool is_made = execute(db, path, "PRAGMA synchronous = FULL", err) &&
-                   execute(db, path, sql, err) && migrate(db, path, 0, err);
+                   execute(db, path, sql, err) && store_schema_migrate(db, path, 0, err);
     int rc = sqlite3_close(db);
     return is_made && (rc == SQLITE_OK || store_error_say(NULL, rc, path, "close it", err));
 }
@@ -225,7 +225,8 @@ static bool use_wal(struct sqlite3 *db, const char *path, struct err *err)
                              path);
 }
 
-bool store_schema_prepare(struct sqlite3 *db, const char *path, struct err *err)
+bool store_schema_prepare(struct sqlite3 *db, const char *path, int64_t *ret_version,
+                          struct err *err)
 {
     /*
      * 256 pages (1 MB) of log before it is copied back, cut to 4 MB when it has grown under a long
@@ -243,6 +244,6 @@ bool store_schema_prepare(struct sqlite3 *db, const char *path, struct err *err)
         return false;
     }
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL); /* it is ours */
-    return use_wal(db, path, err) && execute(db, path, settings, err) &&
-           migrate(db, path, version, err);
+    *ret_version = version;
+    return use_wal(db, path, err) && execute(db, path, settings, err);
 }

@@ -28,8 +28,12 @@ bool store_schema_create(const char *path, struct err *err);
 
 /*
  * Makes a connection ready for use: checks the version once more (the header may lag behind the
- * write-ahead log), switches to WAL with full synchronisation, brings older tables up to date.
+ * write-ahead log) and switches to WAL with full synchronisation. The tables stay of that version.
  */
-bool store_schema_prepare(struct sqlite3 *db, const char *path, struct err *err);
+bool store_schema_prepare(struct sqlite3 *db, const char *path, int64_t *ret_version,
+                          struct err *err);
+
+/* Brings the tables of that version up to date; an older Sluice refuses them from then on. */
+bool store_schema_migrate(struct sqlite3 *db, const char *path, int64_t version, struct err *err);
 
 #endif

@@ -356,11 +356,12 @@ DEFINE_CLEANUP(struct store *, close_store)
 static struct store *open_store(const char *location, const char *key_file, struct err *err)
 {
     _cleanup_(close_store_p) struct store *st = xcalloc(1, sizeof(*st));
+    int64_t version = 0;
     st->file.lock_fd = -1;
     if (!store_file_open(location, &st->file, err) ||
         !store_schema_connect(st->file.path, &st->db, err) ||
-        !store_schema_prepare(st->db, st->file.path, err) ||
-        !store_crypt_open(st->db, st->file.path, key_file, &st->seal, err) ||
+        !store_schema_prepare(st->db, st->file.path, &version, err) ||
+        !store_crypt_open(st->db, st->file.path, version, key_file, &st->seal, err) ||
         !prepare_queries(st, err) || !raise_epoch(st, err)) {
         return NULL;
     }

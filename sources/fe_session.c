@@ -14,6 +14,8 @@ enum {
 };
 
 static const char property_prefix[] = "session.";
+/* SET password = '...' would be a statement of its own; behind SESSION any name is a variable's. */
+static const char set_variable[] = "SET SESSION ";
 
 struct step {
     char *sql;                 /* owned */
@@ -83,8 +85,8 @@ static bool add_property(struct fe_recipe *r, const struct spec_prop *p, struct 
                        name, p->key);
     }
     _cleanup_free_ char *value = fe_quote_text(p->value);
-    struct step *step =
-        add(r, xasprintf("SET %s = %s", name, value), xasprintf("property \"%s\"", p->key));
+    struct step *step = add(r, xasprintf("%s%s = %s", set_variable, name, value),
+                            xasprintf("property \"%s\"", p->key));
     step->bad_value = xasprintf("Variable %s can't be set to the value of %s", name, p->value);
     return true;
 }
@@ -161,7 +163,7 @@ static void explain(const struct step *step, const struct fe_address *a, enum fe
         return;
     }
     if (is_unknown_variable) {
-        const char *name = step->sql + strlen("SET ");
+        const char *name = step->sql + strlen(set_variable);
         (void)err_prefix(err, "%sInvalid session variable, [%.*s]: ", head, (int)strcspn(name, " "),
                          name);
     } else {

@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "sources/s3_config.h"
@@ -217,6 +218,14 @@ static bool check_bucket(const char *uri, struct span bucket, struct err *err)
         char c = bucket.p[i];
         is_valid = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                    c == '-' || c == '.' || c == '_';
+    }
+    const char *at = memchr(bucket.p, '@', bucket.n);
+    if (at != NULL) { /* what stands before it may be a secret, and is not repeated */
+        struct span name = {at + 1, bucket.n - (size_t)(at + 1 - bucket.p)};
+        return err_say(err,
+                       "Invalid uri of bucket %.*s: keys in front of an @ are not a bucket name; "
+                       "give them as \"s3.access_key\" and \"s3.secret_key\"",
+                       SPAN_ARG(name));
     }
     if (!is_valid) {
         return err_say(err, "Invalid uri: \"%s\": \"%.*s\" is not a bucket name", uri,

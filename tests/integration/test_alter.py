@@ -213,7 +213,7 @@ def test_session_variables_take_effect(suite):
     resume(s)
     s.wait_tasks(2)
     sent = [entry["repr"] for entry in s.fe.log()]
-    assert any("SET insert_timeout = '77'" in text for text in sent), sent[-20:]
+    assert any("SET SESSION insert_timeout = '77'" in text for text in sent), sent[-20:]
 
 
 def test_prepared_and_in_a_script(suite):

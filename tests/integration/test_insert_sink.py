@@ -197,9 +197,9 @@ def test_session_of_a_job(fe):
     assert fe.statements("SET|USE|INSERT") == [
         "SET insert_timeout = 20, query_timeout = 20",
         "SET insert_visible_timeout_ms = 20000",
-        "SET enable_insert_strict = 'false'",
-        "SET b = 'it''s a \\\\ back'",
-        "SET insert_timeout = '77'",
+        "SET SESSION enable_insert_strict = 'false'",
+        "SET SESSION b = 'it''s a \\\\ back'",
+        "SET SESSION insert_timeout = '77'",
         "SET group_commit = 'off_mode'",
         "USE `my``db`",
         SQL,
@@ -208,9 +208,9 @@ def test_session_of_a_job(fe):
 
 @pytest.mark.parametrize("pattern, answer, options, error", [
     ("query_timeout", err("Unknown system variable 'x'", 1193), {}, "insert_timeout"),
-    ("SET nosuch", err("Unknown system variable 'nosuch'", 1193), {"prop": "session.nosuch:1"},
+    ("SET SESSION nosuch", err("Unknown system variable 'nosuch'", 1193), {"prop": "session.nosuch:1"},
      "Invalid session variable, [nosuch]"),
-    ("SET a", err("Variable 'a' can't be set to the value of 'b'", 1231), {"prop": "session.a:b"},
+    ("SET SESSION a", err("Variable 'a' can't be set to the value of 'b'", 1231), {"prop": "session.a:b"},
      "can't be set to the value of"),
     ("x", ok(), {"prop": "session.a b:1"}, "Invalid session variable, [a b]"),
     ("x", ok(), {"prop": "session.a=1;drop:1"}, "Invalid session variable"),
@@ -230,7 +230,7 @@ def test_a_connection_serves_the_next_load_of_the_same_job(fe):
     got = start(fe, "load", "l1", SQL, repeat=3, prop="session.a:1").results()
     assert [g["result"] for g in got] == ["VISIBLE"] * 3
     assert len(fe.statements("^CONNECT$")) == 1 and len(fe.statements("^PING$")) == 2
-    assert len(fe.statements("^SET a")) == 1 and len(fe.statements("^INSERT")) == 3
+    assert len(fe.statements("^SET SESSION a")) == 1 and len(fe.statements("^INSERT")) == 3
 
 
 def test_a_connection_the_fe_has_closed_is_replaced(fe):

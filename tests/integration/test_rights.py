@@ -184,6 +184,50 @@ def test_prepared_and_scripted_are_asked_for_too(made):
         client.close()
 
 
+def test_a_job_reads_what_its_author_may_read(made):
+    """Tasks run as doris.user: by their query nobody gets at tables that are closed to himself."""
+    made.fe.rows("CREATE DATABASE IF NOT EXISTS closed")
+    made.fe.rows(create_table_sql("closed", "s"))
+    made.fe.rows("INSERT INTO closed.s VALUES (777, 'for others', 1, NULL)")
+    tvf = made.bucket.tvf("in/*.csv")
+    queries = {"join": "SELECT s.* FROM %s x JOIN closed.s s ON 1 = 1" % tvf,
+               "subquery": "SELECT c1, (SELECT MAX(name) FROM closed.s), c3, c4 FROM %s" % tvf,
+               "its own CTE": "WITH s AS (SELECT * FROM closed.s) SELECT s.* FROM s, %s x" % tvf,
+               "catalog": "SELECT s.* FROM %s x, `internal`.`closed`.`s` s" % tvf}
+    before = made.standing()
+    for what, query in queries.items():
+        load = "INSERT INTO demo.t " + query
+        for sql in (create_job_sql("reads", load), "ALTER JOB j " + load):
+            code, _, text = refusal(made.sluice.port, b"\x03" + sql.encode(), "of_table", PW)
+            assert "[SELECT] command on [internal].[closed].[s]" in text, (what, text)
+            assert "doris.user" in text and "777" not in text
+        with contextlib.closing(made.sluice.connect("of_table", PW)) as c:
+            told = " ".join(row["Value"] for row in run(c, "EXPLAIN " + create_job_sql("x", load)))
+            assert "you need SELECT on them" in told and "a.csv" not in told
+            assert "name varchar" not in told  # a column of it
+    load = "INSERT INTO demo.t SELECT x.* FROM %s x, " % tvf
+    for table in ("information_schema.tables", "mysql.user", "INFORMATION_SCHEMA.processlist"):
+        assert code_of_refusal(made, create_job_sql("x", load + table), "chief") == 1142
+    assert code_of_refusal(made, create_job_sql("x", load + "s"), "chief") == 1046  # in which database?
+    assert made.standing() == before
+    with contextlib.closing(made.sluice.connect("chief", PW, db="closed")) as c:
+        run(c, create_job_sql("reads", (load + "s").replace("in/*", "no/*")))
+        run(c, "DROP JOB WHERE jobName = 'reads'")
+
+
+def test_a_session_property_is_a_variable_and_nothing_else(made):
+    """SET password = '...' would give doris.user a password of the job's author's choice."""
+    for name in ("password", "PASSWORD", "ldap_admin_password", "names"):
+        sql = create_job_sql("x", insert(made), {"session." + name: "*" + "A1" * 20})
+        _, _, text = refusal(made.sluice.port, b"\x03" + sql.encode(), "of_table", PW)
+        assert "Invalid session variable, [%s]" % name in text, text
+    assert made.fe.rows("SELECT 1 AS n") == [{"n": 1}]  # as doris.user, who has none
+
+
+def code_of_refusal(rig, sql, user):
+    return refusal(rig.sluice.port, b"\x03" + sql.encode(), user, PW)[0]
+
+
 # --- what a session remembers ---
 
 def test_a_session_asks_once_while_it_may_remember(kept):

@@ -1,6 +1,7 @@
 """DDL, users, variables, KILL and the administrator's statements."""
 
 import dataclasses
+import re
 
 from . import jobs
 from .auth import BY_NAME, CATALOG, User, double_sha1, parse_privs
@@ -23,11 +24,20 @@ def set_password(ex, c):
         name = _user_name(c)
         ex.need_global("Grant_priv", "GRANT")
     c.expect("=")
-    c.expect("PASSWORD", "(")
-    secret = double_sha1(c.string())
-    c.expect(")")
+    if c.accept("PASSWORD", "("):
+        secret = double_sha1(c.string())
+        c.expect(")")
+    else:
+        secret = _hash(c.string())
     _change_user(ex, name, secret=secret)
     return Ok()
+
+
+def _hash(text):
+    """What PASSWORD() makes: * and 40 hexadecimal digits."""
+    if not re.fullmatch(r"\*[0-9A-Fa-f]{40}", text):
+        raise DorisError("Password hash should be a 41-digit hexadecimal number", 1372)
+    return bytes.fromhex(text[1:])
 
 
 def use(ex, c):

@@ -132,6 +132,16 @@ static void test_properties(void **state)
            "Invalid properties: [max_batch]");
     refuse("CREATE JOB j PROPERTIES('session.' = '5') ON STREAMING DO " INSERT, NULL,
            "Invalid session variable");
+    /* The FE would read the INSERT in another way than we did. */
+    static const char *const modes[] = {"'session.sql_mode' = 'NO_BACKSLASH_ESCAPES'",
+                                        "'SESSION.SQL_MODE' = 'ansi, no_backslash_escapes'",
+                                        "'session.Sql_Mode' = 1048576",
+                                        "'session.sql_dialect' = 'presto'"};
+    for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+        _cleanup_free_ char *sql =
+            xasprintf("CREATE JOB j PROPERTIES(%s) ON STREAMING DO " INSERT, modes[i]);
+        refuse(sql, NULL, "read as Sluice read it");
+    }
     /* The stored form cannot hold it, and a job must not lose a property in a restart. */
     refuse("CREATE JOB j PROPERTIES('session.x' = 'Z\xfcrich') ON STREAMING DO " INSERT, NULL,
            "not UTF-8");

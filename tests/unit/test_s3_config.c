@@ -190,7 +190,7 @@ static const struct {
     {{"uri", "s3://b/d/", HERE, KEYS}, "ends with '/'"},
     {{"uri", "s3:///k", HERE, KEYS}, "not a bucket name"},
     {{"uri", "s3://b*/k", HERE, KEYS}, "not a bucket name"},
-    {{"uri", "s3://u:p@b/k", HERE, KEYS}, "not a bucket name"},
+    {{"uri", "s3://u:SK@b/k", HERE, KEYS}, "not a bucket name"},
     {{"uri", "s3://b/k?.csv", HERE, KEYS}, "'?'"},
     {{"uri", "s3://b/k#1", HERE, KEYS}, "'?' and '#'"},
     {{"uri", "s3://b/a//b", HERE, KEYS}, "removes empty parts"},

@@ -188,6 +188,30 @@ static void test_alter_comes_too_late(void **state)
     }
 }
 
+/* Checks of a source that does not answer, as many as there are runners and more: jobs load on. */
+static void test_checks_leave_a_runner(void **state)
+{
+    struct rig *g = paused_rig("2");
+    assert_string_equal(alter(g, "a", NULL, "4", NULL), "");
+    struct sched_request *checks[N_RUNNERS + 1];
+    for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+        checks[i] = alter_request(g, "a", "INSERT 2", "5", NULL);
+    }
+    size_t n = g->n_answered;
+    fake_doris_set_check_stuck(&g->doris, true);
+    for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+        sched_send(g->s, checks[i]);
+    }
+    rig_until(g, fake_doris_n_blocked(&g->doris) >= 1);
+    assert_string_equal(rig_change(g, SCHED_RESUME, "a"), "");
+    rig_until(g, rig_has_offset(g, "a", "4"));
+    assert_int_equal(fake_doris_n_blocked(&g->doris), 1);
+    fake_doris_set_check_stuck(&g->doris, false);
+    fake_doris_let_go(&g->doris);
+    rig_until(g, g->n_answered == n + 1 + ARRAY_SIZE(checks)); /* each gets its turn */
+    rig_destroy(g);
+}
+
 /* The disk is full, or the process dies, at its write: the job is as before, or as it shall be. */
 static void test_alter_is_all_or_nothing(void **state)
 {
@@ -258,6 +282,11 @@ static void test_alter_with_a_task_in_doubt(void **state)
     assert_says_text(alter(g, "a", "INSERT 2", "2", NULL), "RESOLVE TASK");
     assert_string_equal(alter(g, "a", NULL, "3", NULL), "");
     assert_int_equal(rig_job(g, "a")->step.phase, PHASE_DOUBT);
+    g->store.fail_from = g->store.fail_to = g->store.n_writes + 1;
+    assert_says_text(rig_resolve(g, "a", 1, false), "was not stored");
+    assert_int_equal(rig_job(g, "a")->step.phase, PHASE_DOUBT);
+    assert_int_equal(rig_job(g, "a")->rec.fail_code, FAIL_IN_DOUBT);
+    assert_says_text(rig_job(g, "a")->rec.fail_msg, "RESOLVE TASK");
     assert_string_equal(rig_resolve(g, "a", 1, false), "");
     assert_string_equal(alter(g, "a", "INSERT 2", "3", NULL), "");
     assert_string_equal(rig_change(g, SCHED_RESUME, "a"), "");
@@ -333,7 +362,8 @@ static void test_alter_repairs_a_job_with_a_task(void **state)
         assert_int_equal(rig_job(g, "a")->step.fail_code, codes[i]);
         assert_says_text(rig_change(g, SCHED_RESUME, "a"), "");
         assert_null(rig_job(g, "a")->body);
-        assert_says_text(alter(g, "a", "INSERT 2", "2", "0"), "is still open");
+        assert_says_text(rig_resolve(g, "a", 1, false), "give it one with ALTER JOB");
+        assert_says_text(alter(g, "a", "INSERT 2", "2", "0"), "without an offset");
         assert_string_equal(alter(g, "a", "INSERT 2", "2", NULL), "");
         assert_int_equal(rig_job(g, "a")->step.phase, PHASE_DOUBT);
         assert_int_equal(rig_job(g, "a")->step.fail_code, codes[i]);
@@ -436,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_alter_needs_a_paused_job),
         cmocka_unit_test(test_two_alters),
         cmocka_unit_test(test_alter_comes_too_late),
+        cmocka_unit_test(test_checks_leave_a_runner),
         cmocka_unit_test(test_alter_is_all_or_nothing),
         cmocka_unit_test(test_alter_with_a_task_open),
         cmocka_unit_test(test_alter_with_a_task_in_doubt),

@@ -289,9 +289,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mask),        cmocka_unit_test(test_mask_large),
-        cmocka_unit_test(test_mask_larger),
-        cmocka_unit_test(test_secret_keys), cmocka_unit_test(test_blacken),
-        cmocka_unit_test(test_log_masks),
+        cmocka_unit_test(test_mask_larger), cmocka_unit_test(test_secret_keys),
+        cmocka_unit_test(test_blacken),     cmocka_unit_test(test_log_masks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,6 +181,87 @@ static void test_insert_alone(void **state)
     assert_false(stmt_parse_insert((struct span){NULL, 0}, &insert, &err));
 }
 
+/* What else the query reads: nobody may read by a job what he may not read himself. */
+static const struct {
+    const char *query; /* behind INSERT INTO t, or a WITH before it up to the '|' */
+    const char *tables;
+} READS[] = {
+    {"SELECT * FROM S3() s", ""},
+    {"SELECT * FROM S3() s JOIN dim d ON s.a = d.a", "dim"},
+    {"SELECT * FROM d.a, `d`.`a`, `c``c`.d.b, S3()", "d.a c`c.d.b"},
+    {"SELECT (SELECT MAX(x) FROM q) FROM S3() WHERE a IN (SELECT b FROM (r)) ", "q r"},
+    {"SELECT EXTRACT(DAY FROM a), TRIM(b FROM c), d IS DISTINCT FROM e FROM S3()", ""},
+    {"WITH a AS (SELECT * FROM a), b AS (SELECT * FROM a) SELECT * FROM S3(), a, b", "a"},
+    {"WITH a AS (SELECT 1) | SELECT * FROM S3(), a, b", "b"},
+    {"WITH a AS (SELECT * FROM S3()) | SELECT * FROM a UNION SELECT * FROM A", "A"},
+    {"SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a) x, a, S3()", "a"},
+    {"SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM (SELECT * FROM a) y) x, S3()", ""},
+    {"SELECT * FROM S3() LATERAL VIEW f(a) v AS x, y WHERE 1", ""},
+    {"SELECT * FROM S3() LATERAL VIEW f(a) v AS x, y", ""},
+    {"SELECT * FROM S3() LATERAL VIEW f(a) v AS x, d.y", "d.y"},
+    {"SELECT * FROM S3() LATERAL VIEW f(a) v AS x, y z", "y"},
+    {"SELECT * FROM S3() LATERAL VIEW f(a) v AS x, y AS z, w", "y w"},
+    {"SELECT * FROM S3() LATERAL VIEW f(a) v AS x, (SELECT * FROM y) z", "y"},
+    {"SELECT * FROM S3() LATERAL VIEW f(a) v AS x JOIN y, z", "y z"},
+    {"SELECT * FROM S3() window, a", "a"},
+    {"SELECT * FROM S3() QUALIFY, a", "a"},
+    {"SELECT * FROM S3() MINUS SELECT a, b FROM c", "c"},
+    {"SELECT * FROM S3() ORDER BY a, b LIMIT 1, 2", ""},
+    {"SELECT /*+ SET_VAR(a = 'b') */ * FROM S3()", ""},
+    {"/* it's */ SELECT 1 -- don't, /* \r\n # it's \\ \n FROM /**/ S3 /* * / ** */ ()", ""},
+};
+
+static void test_tables(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(READS); i++) {
+        struct err err = {0};
+        struct stmt_insert insert;
+        _cleanup_buf_ struct buf text = buf_with_max(4096);
+        _cleanup_buf_ struct buf out = buf_with_max(4096);
+        const char *bar = strchr(READS[i].query, '|');
+        size_t n_with = bar != NULL ? (size_t)(bar - READS[i].query) : 0;
+        buf_printf(&text, "%.*s INSERT INTO t %s", (int)n_with, READS[i].query,
+                   READS[i].query + n_with + (bar != NULL));
+        if (!stmt_parse_insert(buf_span(&text), &insert, &err)) {
+            fail_msg("%s: %s", buf_text(&text), err.msg);
+        }
+        for (size_t k = 0; k < insert.n_tables; k++) {
+            const struct stmt_table *t = &insert.tables[k];
+            buf_printf(&out, "%s%s%s%s%s%s", k > 0 ? " " : "", t->catalog != NULL ? t->catalog : "",
+                       t->catalog != NULL ? "." : "", t->db != NULL ? t->db : "",
+                       t->db != NULL ? "." : "", t->table);
+        }
+        assert_string_equal(buf_text(&out), READS[i].tables);
+        stmt_insert_fini(&insert);
+    }
+}
+
+/* What is a comment to us must not be code to some Doris: it ends elsewhere there. */
+static void test_comments(void **state)
+{
+    (void)state;
+    static const char *const WRONG[] = {
+        "SELECT /*+ SET_VAR(a='*/ ', b=' */ * FROM secret, S3() -- ')*/",
+        "SELECT /*+ a \" */ 1 FROM S3() s WHERE a = \" */ x\"",
+        "SELECT /*+ -- */ * FROM S3()\n, x -- */",
+        "SELECT /* a */ /*+ ` */ 1 FROM S3() s WHERE a = ` */ x`",
+        "SELECT /* + ' */ 1 FROM S3() s WHERE a = ' */ x'",
+        "SELECT * FROM /* /* */ secret x, -- */\n S3()",
+        "SELECT * FROM -- \\\n secret x,\n S3()",
+        "SELECT * FROM # \\\n secret x,\n S3()",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(WRONG); i++) {
+        struct err err = {0};
+        struct stmt_insert insert;
+        _cleanup_free_ char *text = xasprintf("INSERT INTO t %s", WRONG[i]);
+        assert_false(stmt_parse_insert(span_of(text), &insert, &err));
+        if (strstr(err.msg, "a comment within a comment") == NULL) {
+            fail_msg("%s: %s", text, err.msg);
+        }
+    }
+}
+
 static const struct {
     const char *sql;
     enum stmt_kind kind;
@@ -325,7 +406,7 @@ static const struct {
     {";; select * from jobs(\"type\"=\"insert\") ;;", "select * from jobs", "j", true},
     {"select * from jobs(\"type\"=\"insert\") where Name='a'\"b\"",
      "select * from jobs where Name='a' 'b'", "j", false},
-    {"select * from jobs(\"type\"=\"insert\") where Name = 'a\\0b\\\\c'",
+    {"select * from jobs(\"type\"=\"insert\") where Name = 'ab\\\\c'",
      "select * from jobs where Name = 'ab\\c'", "j", true},
 };
 
@@ -455,6 +536,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_create),       cmocka_unit_test(test_insert_again),
         cmocka_unit_test(test_insert_alone), cmocka_unit_test(test_jobs),
+        cmocka_unit_test(test_tables),       cmocka_unit_test(test_comments),
         cmocka_unit_test(test_names),        cmocka_unit_test(test_ends),
         cmocka_unit_test(test_views),        cmocka_unit_test(test_bare_words),
     };

@@ -61,7 +61,37 @@ static const struct {
     {"select * from " J " into outfile \"s3://b/x\"",
      "select * from <J jobs> into outfile \"s3://b/x\"", true},
     {"SHOW JOBS LIKE 'a%'", NULL, false},
+    /* SQLite would read another thing of that name, or a text */
+    {"with tasks as (select Name from " J ") select * from " T " t",
+     "with tasks as (select Name from <J jobs>) select * from <T> t", true},
+    {"with a as (select 1), `Jobs` (x) as (select 2) select * from " J,
+     "with a as (select 1), `Jobs` (x) as (select 2) select * from <J jobs>", true},
+    {"select 1 from " J " where Definer = current_user",
+     "select 1 from <J jobs> where Definer = current_user", true},
+    {"select date '2026-01-01' from " J, "select date '2026-01-01' from <J jobs>", true},
+    {"select j.date, j.current_user from " J " j", "select j.date, j.current_user from <J> j",
+     false},
+    {"select Name from " J " where Name = 'a\\0'", "select Name from <J jobs> where Name = 'a\\0'",
+     true},
 };
+
+/* Kept as a C string: with a NUL in it the places would be behind its end. */
+static void test_nul(void **state)
+{
+    static const char *const BEFORE[] = {"select '", "select 1 /* ", "select "};
+    static const char *const BEHIND[] = {"' from " J, " */ from " J ", t", " 1 from " J};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(BEFORE); i++) {
+        _cleanup_buf_ struct buf sql = buf_with_max(1000);
+        struct stmt s = {0};
+        struct err err = {0};
+        buf_append_text(&sql, BEFORE[i]);
+        buf_append_char(&sql, '\0');
+        buf_append_text(&sql, BEHIND[i]);
+        assert_int_equal(stmt_parse(buf_span(&sql), &s, &err), STMT_BAD);
+        assert_non_null(strstr(err.msg, "contains a NUL byte"));
+    }
+}
 
 static char *show(const struct stmt_view *view)
 {
@@ -101,6 +131,6 @@ static void test_places(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_places)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_places), cmocka_unit_test(test_nul)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

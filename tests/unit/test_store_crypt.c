@@ -157,6 +157,23 @@ static void test_key_must_be_the_right_one(void **state)
     seen_fini(&seen);
 }
 
+/* No key is made in the place of one whose disk is missing. */
+static void test_key_link_that_leads_nowhere(void **state)
+{
+    struct fixture *f = *state;
+    char key[128];
+    char target[160];
+    key_path(f, key);
+    (void)snprintf(target, sizeof(target), "%s.kept", key);
+    assert_int_equal(symlink(target, key), 0);
+    assert_null(ops->open(f->path, "", &f->err));
+    assert_says(f, "is a symbolic link that leads nowhere");
+    write_keys(target, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "");
+    ops->close(must_open(f));
+    assert_int_equal(unlink(target), 0);
+    refuse(f, "is missing: restore it");
+}
+
 /* The key survives its store, and is not made anew for the next one. */
 static void test_a_key_that_is_there_is_used(void **state)
 {
@@ -186,6 +203,32 @@ static void test_old_store_is_encrypted(void **state)
     ops->close(st);
     assert_false(is_on_disk(f, "OldSecret"));
     st = must_open(f);
+    look(st, &seen);
+    check_old_store(&seen);
+    ops->close(st);
+    seen_fini(&seen);
+}
+
+/* Without a key nothing becomes of it: the Sluice that wrote it can still have it back. */
+static void test_old_store_without_a_key_stays_old(void **state)
+{
+    struct fixture *f = *state;
+    char key[128];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *q = NULL;
+    key_path(f, key);
+    make_old_store(f->path);
+    write_text(key, "hello\n");
+    assert_null(ops->open(f->path, "", &f->err));
+    assert_says(f, "is not a key file");
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(q, 0), 1);
+    assert_int_equal(sqlite3_finalize(q), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    assert_int_equal(unlink(key), 0);
+    struct store *st = must_open(f);
     look(st, &seen);
     check_old_store(&seen);
     ops->close(st);
@@ -282,7 +325,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_secret_is_on_the_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_key_must_be_the_right_one, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_key_that_is_there_is_used, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_key_link_that_leads_nowhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_store_is_encrypted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_old_store_without_a_key_stays_old, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wiping_is_made_up_for, setup, teardown),
         cmocka_unit_test_setup_teardown(test_new_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values_that_were_moved_are_refused, setup, teardown),

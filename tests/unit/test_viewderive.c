@@ -129,10 +129,10 @@ static void test_all_columns(void **state)
 /* The FE's rows are among them, and its columns. */
 static void test_rows_of_the_fe(void **state)
 {
-    const char *columns[] = {"Id", "Name", "Lag`Bytes"};
-    const char *cells[] = {"77", NULL, "9"};
+    const char *columns[] = {"Id", "Name", "Lag`Bytes", "LAG`bytes"}; /* one of them twice */
+    const char *cells[] = {"77", NULL, "9", "8"};
     struct answer answer = {
-        .n_columns = 3, .columns = (char **)columns, .n_rows = 1, .cells = (char **)cells};
+        .n_columns = 4, .columns = (char **)columns, .n_rows = 1, .cells = (char **)cells};
     struct view_request *r = make_request("select Name, `Lag``Bytes` from " J ", t", 1);
     (void)state;
     assert_true(viewmerge_read(VIEW_JOBS, &answer, &r->fe[VIEW_JOBS], &r->err));
@@ -215,6 +215,9 @@ static const struct {
     {"select * from " J " j union select * from t where Name = 'a'", ""},
     {"select * from " J " j, t where j.Nam = 'a'", ""},
     {"select * from " J " j, t where k.Name = 'a'", ""},
+    /* a column called window is not the end of the WHERE */
+    {"select * from " J " j, t where j.Name = 'a' and t.window = 1 or 1 = 1", ""},
+    {"select * from " J " j, t where j.Name = 'a' and qualify = 1 or 1 = 1", ""},
 };
 
 static void test_narrow(void **state)

@@ -202,6 +202,8 @@ static void test_numbers(void **state)
         {"cast('true' AS BOOLEAN)", "1"},
         {"cast('1e3' AS DOUBLE)", "1000.0"},
         {"cast(1 AS POINT)", "error: CAST to this type is not known"},
+        {"cast_as()", "error: CAST to this type is not known"},
+        {"cast_as(1)", "error: CAST to this type is not known"},
     };
     (void)state;
     check(pairs, ARRAY_SIZE(pairs));
@@ -423,6 +425,8 @@ static void test_deadline(void **state)
         evaluate(&r, "concat(repeat(repeat('a', 10000), 400)) LIKE concat('%_', repeat('a', 9000),"
                      " 'b%')");
     assert_string_equal(value, "error: interrupted");
+    _cleanup_free_ char *after = evaluate(&r, "upper('a')"); /* however short: there may be many */
+    assert_string_equal(after, "error: interrupted");
     rig_fini(&r);
 }
 
@@ -430,6 +434,7 @@ static void test_denied(void **state)
 {
     (void)state;
     assert_true(viewfunc_is_denied("JSON_PATCH"));
+    assert_true(viewfunc_is_denied("printf"));
     assert_false(viewfunc_is_denied("json_extract"));
     assert_false(viewfunc_is_denied(NULL));
 }
