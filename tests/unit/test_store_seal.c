@@ -43,7 +43,7 @@ static void test_round_trip(void **state)
         _cleanup_free_ char *b = store_seal_close(&seal, &here, span_of(plain));
         assert_non_null(a);
         assert_non_null(b);
-        assert_string_not_equal(a, b); /* no nonce twice */
+        assert_string_not_equal(a, b);          /* no nonce twice */
         assert_null(strstr(a, "ssssssssssss")); /* four would come by chance in base64 of a MB */
         _cleanup_free_ char *back = store_seal_open(&seal, &here, span_of(a));
         assert_non_null(back);
