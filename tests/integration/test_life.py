@@ -456,12 +456,14 @@ def test_every_end_is_logged_once(front, sluice):
     a.command(b"\1")
     b.send(wire.query("SELECT 1")[:3])
     b.close()
+    procs.wait_until(lambda: sessions_now(made) == 0, what="the ends of three sessions")
     bad = wire.Client(made.port)
     bad.read_packet()
     bad.send(wire.packet(9, b"x" * 50))
     with contextlib.suppress(OSError):
         while bad.sock.recv(1000):
             pass
+    procs.wait_until(lambda: sessions_now(made) == 0, what="the end of the fourth")
     c = client(made)
     n = metric(made, "sluice_connections_total")
     made.stop()
