@@ -272,6 +272,11 @@ static bool start_client_tls(struct session *s, struct err *err)
         return err_set(err, ERR_HANDSHAKE, "08S01",
                        "proxy.tls was switched off while this client connected; connect again");
     }
+    if (relay_pending(&s->client) != 0) { /* the greeting always fits; this is more than it */
+        session_end_as(s, SESSION_ENDING_PROTOCOL,
+                       "the FE went on in clear while the client asked for TLS");
+        return false;
+    }
     return relay_start_tls(&s->client, tls_context_accept(tls, s->client.fd)) ||
            err_say(err, "there is no memory for TLS with this client; connect again");
 }
