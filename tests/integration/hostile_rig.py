@@ -18,7 +18,7 @@ import procs
 import wire
 
 MB = 1 << 20
-IS_SANITIZED = "san" in procs.build_dir().name
+IS_SANITIZED = procs.is_sanitized()
 JOBS = 'SELECT * FROM jobs("type"="insert")'
 DEFINITION = b"\3def\0\0\0\1a\1a\x0c\x3f\0\1\0\0\0\3\0\0\0\0\0"
 EOF = b"\xfe\0\0\0\0"

@@ -38,10 +38,14 @@ def build_dir():
     return pathlib.Path(os.environ.get("SLUICE_BUILD") or ROOT / "build").resolve()
 
 
+def is_sanitized():
+    """The build under test keeps freed memory, and is slower."""
+    return "san" in build_dir().name
+
+
 def patience(seconds):
     """A deadline for the build under test: sanitizers are slower."""
-    name = build_dir().name
-    return seconds * (4 if "san" in name else 1)
+    return seconds * (4 if is_sanitized() else 1)
 
 
 def is_refused(port):

@@ -168,7 +168,7 @@ def test_a_silent_fe_is_not_sent(fe):
     got = load(fe, connect_ms=300)
     release.set()
     assert got["result"] == "NOT_SENT" and "did not answer a login" in got["error"]
-    assert 300 <= got["ms"] < 3000
+    assert 300 <= got["ms"] < 10000
 
 
 def test_a_wrong_password(fe):

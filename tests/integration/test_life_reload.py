@@ -152,7 +152,7 @@ def test_drain(front):
     greeted = wire.Client(made.port)
     greeted.read_packet()
     assert json.loads(made.http("/health")[1])["status"] == "ok"
-    busy.send(wire.query("SELECT SLEEP(2)"))
+    busy.send(wire.query("SELECT SLEEP(%d)" % procs.patience(2)))  # longer than all that is asked
     wait_running(probe, 1)
     os.kill(made.pid, signal.SIGTERM)
     assert idle.sock.recv(1) == b"" and probe.sock.recv(1) == b""

@@ -2,15 +2,14 @@
 
 import contextlib
 import pathlib
-import re
 import struct
-import subprocess
 import tempfile
 import threading
 
 import pymysql
 import pytest
 
+import client_suite
 import procs
 import wire
 from mariadb import PASSWORD, USER, MariaDB
@@ -283,20 +282,6 @@ def test_questions(front):
     assert ping(client) == USER
 
 
-def run_client_tests(names, port, vardir):
-    """{test: did it pass}; one process a test, as some of them end theirs."""
-    vardir.mkdir()
-    passed = {}
-    for name in names:
-        done = subprocess.run(
-            ["mysql_client_test", "--no-defaults", "-h127.0.0.1", "-P%d" % port, "-u" + USER,
-             "-p" + PASSWORD, "-v", vardir, "-c", "-s", name],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=procs.patience(60))
-        passed[name] = done.returncode == 0
-        (vardir / (name + ".log")).write_bytes(done.stdout)
-    return passed
-
-
 @contextlib.contextmanager
 def own_mariadb():
     """For tests that change global state."""
@@ -311,19 +296,5 @@ def own_mariadb():
 
 def test_mysql_client_test(relay, tmp_path):
     """The C API's own suite: what passes without the relay passes with it."""
-    listed = subprocess.run(["mysql_client_test", "--no-defaults", "-T"], capture_output=True,
-                            text=True, check=True).stdout
-    names = re.findall(r"^(test_\w+)", listed, re.M)
     with own_mariadb() as first, own_mariadb() as second:
-        direct = {}
-        thread = threading.Thread(target=lambda: direct.update(
-            run_client_tests(names, first.port, tmp_path / "direct")))
-        thread.start()
-        try:
-            relayed = run_client_tests(names, relay(second.port).port, tmp_path / "relayed")
-        finally:
-            thread.join()
-    assert sum(direct.values()) >= 250, "the suite itself does not run"
-    lost = [name for name in names if direct[name] and not relayed[name]]
-    assert not lost, "\n".join("%s: %s" % (name, (tmp_path / "relayed" / (name + ".log")).read_text(
-        errors="replace")[-500:]) for name in lost)
+        client_suite.compare(first.port, relay(second.port).port, tmp_path, 250)

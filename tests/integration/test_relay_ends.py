@@ -47,7 +47,8 @@ def test_client_that_reads_nothing(front, mariadb):
             return cursor.fetchone()[0] > 0
 
     procs.wait_until(is_stuck, 20, "a server that waits for the client")
-    assert front.rss_kb() - before < 1024
+    if not procs.is_sanitized():
+        assert front.rss_kb() - before < 1024
     client.seen.clear()
     client.read(10 * MB)  # it still goes on from there
     client.reset()
@@ -299,4 +300,5 @@ def test_idle_sessions_are_small(relay):
         grown = front.rss_kb() - before
         for client in [*clients, *streams]:
             client.sock.close()
-    assert grown <= 4 * n, "%.1f KB a session" % (grown / n)
+    if not procs.is_sanitized():
+        assert grown <= 4 * n, "%.1f KB a session" % (grown / n)

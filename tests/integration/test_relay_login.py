@@ -52,7 +52,7 @@ def test_next_fe_is_tried(relay, mariadb):
     """One refuses, one accepts and says nothing; the third is used, and first from then on."""
     silent = socket.create_server(("127.0.0.1", 0))
     with contextlib.closing(silent):
-        front = relay(procs.free_port(), silent.getsockname()[1], mariadb.port, connect_ms=300,
+        front = relay(procs.free_port(), silent.getsockname()[1], mariadb.port, connect_ms=1000,
                       workers=1)
         for _ in range(2):
             with front.connect() as c, c.cursor() as cursor:

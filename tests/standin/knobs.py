@@ -11,7 +11,7 @@ class Knobs:
     FLAGS = ("refuse_connections not_ready not_master no_show_transaction coded_prefix "
              "echo_sql").split()
     INTS = ("publish_delay_ms slow_ms label_keep_s label_num label_clean_ms max_conn "
-            "max_user_connections fail_insert_count").split()
+            "max_user_connections fail_insert_count proxy_wait_ms").split()
     TEXTS = ("orphan fail_insert err_after_commit_text empty_insert bad_cast csv_strip_cr "
              "prepare_2_0 select_denied proxy_protocol").split()
     CHOICES = {"orphan": ("PREPARE", "ABORTED"), "empty_insert": ("no_info", "txn"),
@@ -31,7 +31,7 @@ class Knobs:
                                   "Network closed for unknown reason",
             empty_insert="no_info" if profile.empty_no_info else "txn",
             bad_cast="filter", csv_strip_cr="auto", prepare_2_0="insert_only",
-            select_denied="auto", proxy_protocol="off")
+            select_denied="auto", proxy_protocol="off", proxy_wait_ms=10)
 
     def __getattr__(self, name):
         values = self.__dict__.get("values", {})

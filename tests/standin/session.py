@@ -10,7 +10,6 @@ from .sql import Token
 
 CHUNK = 2000
 PROXY_LINE_MAX = 107
-PROXY_WAIT_S = 0.01  # testReadWithTimeout(buffer, 10)
 
 
 class Session:
@@ -93,8 +92,11 @@ class Session:
         return self._take_proxy_line(line.decode("ascii", "replace"))
 
     async def _has_first_byte(self):
-        """Within 10 ms. Whether it has come decides, however late this loop comes to look."""
-        end = self.loop.time() + PROXY_WAIT_S
+        """
+        Within proxy_wait_ms; testReadWithTimeout(buffer, 10) in Doris. Whether it has come decides,
+        however late this loop comes to look.
+        """
+        end = self.loop.time() + self.server.knobs.proxy_wait_ms / 1000
         while self.loop.time() < end and not self.stream.reader._buffer:
             await asyncio.sleep(0.001)
         if not self.stream.reader._buffer:
