@@ -185,6 +185,21 @@ bool oracle_has_ours(struct span client)
     return false;
 }
 
+static size_t count_pings(struct span packets)
+{
+    struct span packet = {0};
+    size_t n = 0;
+    while (next_packet(&packets, &packet)) {
+        n += packet.n == PACKET_HEADER_SIZE + 1 && packet.p[PACKET_HEADER_SIZE] == COM_PING;
+    }
+    return n;
+}
+
+bool oracle_was_asked(struct span client, struct span fe)
+{
+    return count_pings(fe) > count_pings(client);
+}
+
 /* Its last packet is the one with byte n in it, and an ERR. */
 static bool ends_with_error(struct span packets, size_t n)
 {

@@ -380,7 +380,8 @@ static void compare(struct rig *rig)
     /* An answer of Sluice's stands between packets of the FE's, never within one. */
     assert(!is_quiet || !oracle_is_whole(from_server) ||
            oracle_is_whole(buf_span(&rig->client.got)));
-    if (!oracle_has_ours(from_client)) {
+    if (!oracle_has_ours(from_client) &&
+        !oracle_was_asked(from_client, buf_span(&rig->server.got))) {
         oracle_compare_replies(from_server, buf_span(&rig->client.got), extent);
     }
 }

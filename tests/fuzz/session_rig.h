@@ -70,6 +70,8 @@ void oracle_compare_replies(struct span fe, struct span client, enum oracle_exte
 bool oracle_is_whole(struct span packets);
 /* Is any of it Sluice's own business? */
 bool oracle_has_ours(struct span client);
+/* Did the FE get a COM_PING of Sluice's own, whose reply is no client's? */
+bool oracle_was_asked(struct span client, struct span fe);
 
 /* --- session_cert.c -------------------------------------------------------------------------- */
 
