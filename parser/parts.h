@@ -38,7 +38,10 @@ enum stmt_verdict show_parse_create(struct parse *p, struct stmt *ret);
 /* SHOW JOBS [LIKE 'p'] [WHERE ...], as a query over jobs(). */
 enum stmt_verdict show_parse_jobs(struct parse *p, struct stmt *ret);
 
-/* SELECT, WITH or a parenthesis: ours when it reads jobs() or tasks() of type insert. */
+/*
+ * SELECT, WITH or a parenthesis, or what stands around one (INSERT, CREATE TABLE, EXPLAIN): ours when
+ * it reads jobs() or tasks() of type insert.
+ */
 enum stmt_verdict view_parse(struct parse *p, struct stmt_view *ret);
 void view_fini(struct stmt_view *view);
 /* Could the text call one of these functions? Never wrongly false; touches each byte once. */

@@ -40,7 +40,7 @@ struct stmt_insert *stmt_insert(struct stmt *s)
     return NULL;
 }
 
-/* What the first words of a statement promise. */
+/* What the first words of a statement promise; the first that fits counts. */
 enum head {
     HEAD_FOREIGN,
     HEAD_CREATE,
@@ -51,6 +51,7 @@ enum head {
     HEAD_SHOW_CREATE,
     HEAD_SHOW_JOBS,
     HEAD_QUERY,
+    HEAD_AROUND_QUERY,
 };
 
 enum { MAX_HEAD_WORDS = 3 };
@@ -75,7 +76,18 @@ static const struct {
     {{"DESC", "JOB"}, HEAD_EXPLAIN},
     {{"SHOW", "CREATE", "JOB"}, HEAD_SHOW_CREATE},
     {{"SHOW", "JOBS"}, HEAD_SHOW_JOBS},
+    {{"INSERT"}, HEAD_AROUND_QUERY},
+    {{"CREATE", "TABLE"}, HEAD_AROUND_QUERY},
+    {{"EXPLAIN"}, HEAD_AROUND_QUERY},
+    {{"DESCRIBE"}, HEAD_AROUND_QUERY},
+    {{"DESC"}, HEAD_AROUND_QUERY},
 };
+
+/* Ours only if it calls jobs() or tasks(), which a look at the whole text tells. */
+static bool is_about_query(enum head head)
+{
+    return head == HEAD_QUERY || head == HEAD_AROUND_QUERY;
+}
 
 static bool follow_words(const struct lex *behind, const char *const *words)
 {
@@ -110,7 +122,7 @@ static enum head head_of(const struct tok *first, const struct lex *behind)
  */
 
 /* Of HEADS, of comments and of a parenthesis. */
-static const char FIRST_BYTES[] = "cCaApPrRdDeEsSwW(-/#";
+static const char FIRST_BYTES[] = "cCaApPrRdDeEsSwWiI(-/#";
 
 static struct span skip_blanks(struct span s)
 {
@@ -164,7 +176,7 @@ static enum follow follow_of(struct span s)
     for (size_t i = 0; i < ARRAY_SIZE(HEADS); i++) {
         /* Most differ in their first letter, which saves the calls. */
         if ((s.p[0] | 0x20) == (HEADS[i].words[0][0] | 0x20) && may_begin_with(s, HEADS[i].words)) {
-            return HEADS[i].head == HEAD_QUERY ? FOLLOW_QUERY : FOLLOW_JOB;
+            return is_about_query(HEADS[i].head) ? FOLLOW_QUERY : FOLLOW_JOB;
         }
     }
     return FOLLOW_FOREIGN;
@@ -212,6 +224,7 @@ static enum stmt_verdict parse_one(struct span whole, struct span statement, str
     case HEAD_SHOW_CREATE: verdict = show_parse_create(&p, ret); break;
     case HEAD_SHOW_JOBS: verdict = show_parse_jobs(&p, ret); break;
     case HEAD_QUERY:
+    case HEAD_AROUND_QUERY:
         verdict = view_is_candidate(statement) ? view_parse(&p, &ret->u.view) : STMT_FOREIGN;
         ret->kind = STMT_VIEW_QUERY;
         break;
@@ -289,10 +302,9 @@ enum stmt_verdict stmt_parse(struct span text, struct stmt *ret, struct err *err
     }
     struct span rest = {text.p + first.at, text.n - first.at};
     enum head head = head_of(&first, &lex);
-    bool is_job = head != HEAD_FOREIGN && head != HEAD_QUERY;
-    if (is_job) {
+    if (head != HEAD_FOREIGN && !is_about_query(head)) {
         return parse_all(text, ret, err);
     }
-    bool is_view = head == HEAD_QUERY && view_is_candidate(rest);
+    bool is_view = is_about_query(head) && view_is_candidate(rest);
     return is_view || may_follow_ours(rest) ? parse_all(text, ret, err) : STMT_FOREIGN;
 }

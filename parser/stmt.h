@@ -26,7 +26,11 @@ enum stmt_kind {
     STMT_EXPLAIN_CREATE,  /* EXPLAIN CREATE JOB …: u.create */
     STMT_EXPLAIN_JOB,     /* EXPLAIN JOB n: u.job */
     STMT_SHOW_CREATE_JOB, /* SHOW CREATE JOB n: u.job */
-    STMT_VIEW_QUERY, /* SELECT … FROM job|jobs|tasks("type"="insert") …; SHOW JOBS [LIKE, WHERE] */
+    /*
+     * SELECT … FROM job|jobs|tasks("type"="insert") …; SHOW JOBS [LIKE, WHERE]; and INSERT, CREATE
+     * TABLE … AS and EXPLAIN of such a SELECT, which the FE runs
+     */
+    STMT_VIEW_QUERY,
 };
 
 struct stmt_prop {
@@ -110,7 +114,8 @@ struct stmt_view_place {
  * ExecuteType = streaming) became "word", which SQLite takes for a column if there is one and for a
  * text otherwise. Comments are gone, <=> is IS, && is AND, || is OR, `?` stays. No
  * other table is named in it, and no recursive query: a WITH query cannot name itself. Where it does,
- * or has what SQLite would misread, `sql` is NULL: the FE has to run it.
+ * or has what SQLite would misread, or is part of an INSERT, CREATE TABLE or EXPLAIN, `sql` is NULL:
+ * the FE has to run it.
  */
 struct stmt_view {
     char *sql;

@@ -520,12 +520,43 @@ static enum stmt_verdict refuse_nul(struct parse *p)
     return STMT_BAD;
 }
 
+/* Is the token in hand the first of a query? The WITH of WITH LABEL is not. */
+static bool begins_query(const struct parse *p)
+{
+    struct tok next = lex_peek(&p->lex);
+    if (parse_is_word(p, "WITH")) {
+        return !tok_is_word(&next, "LABEL");
+    }
+    bool is_paren = tok_is_op(&p->tok, "(");
+    return parse_is_word(p, "SELECT") ||
+           (is_paren && (tok_is_op(&next, "(") || tok_is_one_of(&next, QUERY_STARTS)));
+}
+
+/* Takes what stands before the query of an INSERT, CREATE TABLE or EXPLAIN; false: it has none. */
+static bool seek_query(struct parse *p)
+{
+    size_t depth = 0;
+    while (p->tok.kind != TOK_END && p->tok.kind != TOK_ERROR) {
+        if (depth == 0 && (begins_query(p) || parse_is_word(p, "VALUES"))) {
+            return !parse_is_word(p, "VALUES");
+        }
+        depth += tok_is_op(&p->tok, "(");
+        depth -= tok_is_op(&p->tok, ")") && depth > 0;
+        parse_next(p);
+    }
+    return false;
+}
+
 enum stmt_verdict view_parse(struct parse *p, struct stmt_view *ret)
 {
     if (!is_call_in_code(p->lex.text)) {
         return STMT_FOREIGN;
     }
     struct view v = {.p = p, .out = buf_with_max(8 * p->lex.text.n + 64)};
+    v.is_for_fe = !begins_query(p);
+    if (v.is_for_fe && !seek_query(p)) {
+        return STMT_FOREIGN;
+    }
     query_init(&v.q);
     enum stmt_verdict verdict = rewrite(&v);
     verdict = verdict == STMT_OURS ? refuse_nul(p) : verdict;

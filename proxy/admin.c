@@ -150,14 +150,25 @@ static void put_backends(struct evbuffer *out, const struct backends *b)
     }
 }
 
-static void put_metrics(struct evbuffer *out, const struct admin_env *env)
+static void put_jobs(struct evbuffer *out, const struct sched_counters *c)
 {
     put_head(out, "sluice_jobs", "Jobs by state", "gauge");
     for (int state = JOB_PENDING; state <= JOB_FINISHED; state++) {
         (void)evbuffer_add_printf(out, "sluice_jobs{state=\"%s\"} %" PRId64 "\n",
                                   job_state_name((enum job_state)state),
-                                  atomic_load(&env->sched->jobs[state]));
+                                  atomic_load(&c->jobs[state]));
     }
+    put_head(out, "sluice_jobs_paused", "PAUSED jobs by the code of their ErrorMsg", "gauge");
+    for (int code = FAIL_NONE + 1; code < N_FAIL_CODES; code++) {
+        (void)evbuffer_add_printf(out, "sluice_jobs_paused{reason=\"%s\"} %" PRId64 "\n",
+                                  fail_code_name((enum fail_code)code),
+                                  atomic_load(&c->paused[code]));
+    }
+}
+
+static void put_metrics(struct evbuffer *out, const struct admin_env *env)
+{
+    put_jobs(out, env->sched);
     for (size_t i = 0; i < ARRAY_SIZE(sched_metrics); i++) {
         const char *counter = (const char *)env->sched + sched_metrics[i].at;
         put_head(out, sched_metrics[i].name, sched_metrics[i].help, "counter");

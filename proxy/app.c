@@ -130,7 +130,12 @@ static bool open_store(struct app *a, struct err *err)
         if (span_eq_text(scheme, stores[i]->scheme)) {
             a->store_ops = stores[i];
             a->store = stores[i]->open(colon + 1, a->config->key_file, err);
-            return a->store != NULL || err_prefix(err, "store.url: ");
+            if (a->store == NULL) {
+                return err_prefix(err, "store.url: ");
+            }
+            _cleanup_free_ char *path = config_store_path(a->config);
+            log_info("store.opened", "path", path, NULL);
+            return true;
         }
     }
     return err_say(err, "store.url: \"%s\" is no store that Sluice knows. Use sqlite:PATH", url);

@@ -11,9 +11,12 @@
 #include "proxy/config_table.h"
 #include "proxy/config_value.h"
 
-enum { LARGEST_FILE = 1 << 20, LARGEST_PASSWORD_FILE = 4096 };
+enum { LARGEST_FILE = 1 << 20, LARGEST_PASSWORD_FILE = 4096, MOST_ERRORS = 20 };
 
 struct loader {
+    const struct config_sources *from; /* borrowed */
+    int n_errors;
+    struct err first; /* of the errors */
     struct config_draft draft;
     const char *file;             /* borrowed */
     int lines[CONFIG_N_KEYS];     /* where the file sets a key; 0 = it does not */
@@ -31,6 +34,26 @@ static void loader_fini(struct loader *l)
         config_value_fini(&config_table_keys[i], &l->draft);
         free(l->origins[i]);
     }
+}
+
+/* True: the rest is looked at, too, for the errors in it. */
+static bool note(struct loader *l, const struct err *err)
+{
+    if (l->n_errors == 0) {
+        l->first = *err;
+    }
+    l->n_errors++;
+    if (l->from->each_error == NULL) {
+        return false;
+    }
+    l->from->each_error(err);
+    if (l->n_errors == MOST_ERRORS) {
+        struct err last = {0};
+        (void)err_say(&last, "these are the first %d errors; mend them and look again",
+                      MOST_ERRORS);
+        l->from->each_error(&last);
+    }
+    return l->n_errors < MOST_ERRORS;
 }
 
 /* Takes ownership of `origin`, which errors begin with. */
@@ -71,9 +94,8 @@ static bool say_unknown_entry(const struct loader *l, const struct config_ini_en
                    l->file, e->line, SPAN_ARG(e->section), SPAN_ARG(e->name));
 }
 
-static bool apply_entry(const struct config_ini_entry *e, void *arg, struct err *err)
+static bool apply_entry(struct loader *l, const struct config_ini_entry *e, struct err *err)
 {
-    struct loader *l = arg;
     const struct config_key *key = config_table_find(e->section, e->name);
     if (key == NULL) {
         return say_unknown_entry(l, e, err);
@@ -99,6 +121,18 @@ static bool apply_entry(const struct config_ini_entry *e, void *arg, struct err 
     return set_value(l, key, e->value, origin, err);
 }
 
+static bool on_entry(const struct config_ini_entry *e, void *arg)
+{
+    struct loader *l = arg;
+    struct err err = {0};
+    return apply_entry(l, e, &err) || note(l, &err);
+}
+
+static bool on_bad_line(const struct err *err, void *arg)
+{
+    return note(arg, err);
+}
+
 /* Up to b->max bytes of a file; more is an error. `what` begins the sentence. */
 static bool read_file(int fd, const char *what, struct buf *b, struct err *err)
 {
@@ -121,17 +155,23 @@ static bool read_file(int fd, const char *what, struct buf *b, struct err *err)
     }
 }
 
-static bool apply_file(struct loader *l, const char *file, struct err *err)
+/* As the others below: false when there is no going on. */
+static bool apply_file(struct loader *l, const char *file)
 {
+    const struct config_ini to = {.each = on_entry, .fail = on_bad_line, .arg = l};
+    struct err err = {0};
     _cleanup_buf_ struct buf b = buf_with_max(LARGEST_FILE);
     _cleanup_free_ char *what = xasprintf("configuration file %s", file);
     _cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return err_errno(err, errno, "%s cannot be opened", what);
+        (void)err_errno(&err, errno, "%s cannot be opened", what);
+        return note(l, &err);
     }
     l->file = file;
-    return read_file(fd, what, &b, err) &&
-           config_ini_parse(buf_span(&b), file, apply_entry, l, err);
+    if (!read_file(fd, what, &b, &err)) {
+        return note(l, &err);
+    }
+    return config_ini_parse(buf_span(&b), file, &to);
 }
 
 /*
@@ -187,10 +227,11 @@ static bool apply_variable(struct loader *l, const char *variable, struct err *e
            say_unknown_variable(name, err);
 }
 
-static bool apply_environment(struct loader *l, char *const *env, struct err *err)
+static bool apply_environment(struct loader *l, char *const *env)
 {
     for (char *const *v = env; v != NULL && *v != NULL; v++) {
-        if (!apply_variable(l, *v, err)) {
+        struct err err = {0};
+        if (!apply_variable(l, *v, &err) && !note(l, &err)) {
             return false;
         }
     }
@@ -223,10 +264,11 @@ static bool apply_set(struct loader *l, const char *set, struct err *err)
                    SPAN_ARG(section), SPAN_ARG(name));
 }
 
-static bool apply_sets(struct loader *l, const char *const *sets, struct err *err)
+static bool apply_sets(struct loader *l, const char *const *sets)
 {
     for (const char *const *s = sets; s != NULL && *s != NULL; s++) {
-        if (!apply_set(l, *s, err)) {
+        struct err err = {0};
+        if (!apply_set(l, *s, &err) && !note(l, &err)) {
             return false;
         }
     }
@@ -296,16 +338,29 @@ static bool resolve_password(struct loader *l, struct err *err)
 
 bool config_load(const struct config_sources *from, struct config *ret, struct err *err)
 {
-    _cleanup_(loader_fini) struct loader l = {0};
+    _cleanup_(loader_fini) struct loader l = {.from = from};
+    struct err why = {0};
     set_defaults(&l);
-    if ((from->file != NULL && !apply_file(&l, from->file, err)) ||
-        !apply_environment(&l, from->environ, err) || !apply_sets(&l, from->sets, err) ||
-        !resolve_password(&l, err)) {
+    if ((from->file == NULL || apply_file(&l, from->file)) &&
+        apply_environment(&l, from->environ) && apply_sets(&l, from->sets) &&
+        !resolve_password(&l, &why)) {
+        (void)note(&l, &why);
+    }
+    if (l.n_errors > 0) {
+        *err = l.first;
         return false;
     }
     *ret = l.draft.config;
     l.draft.config = (struct config){0}; /* handed over */
     return true;
+}
+
+char *config_store_path(const struct config *c)
+{
+    const char *colon = strchr(c->store_url, ':');
+    const char *path = colon != NULL ? colon + 1 : c->store_url;
+    _cleanup_free_ char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    return here != NULL ? xasprintf("%s/%s", here, path) : xstrdup(path);
 }
 
 void config_fini(struct config *c)

@@ -80,11 +80,18 @@ struct config_sources {
     const char *file;        /* NULL: none */
     char *const *environ;    /* NULL-terminated, may be NULL */
     const char *const *sets; /* "section.key=value", NULL-terminated, may be NULL */
+    /* Told of each error, of the first 20; NULL: there is no looking further than the first. */
+    void (*each_error)(const struct err *err);
 };
 
-/* Everything from defaults on. A wrong key, type or bound is one line naming file, line and key. */
+/*
+ * Everything from defaults on. A wrong key, type or bound is one line naming file, line and key;
+ * `err` is the first of them.
+ */
 bool config_load(const struct config_sources *from, struct config *ret, struct err *err);
 void config_fini(struct config *c);
+/* Where the file of store.url is, from the root on; the caller owns it. */
+char *config_store_path(const struct config *c);
 /* The commented example that deploy/sluice.conf is: every key with help, unit, bounds, default. */
 void config_print(FILE *to);
 

@@ -9,11 +9,13 @@ enum { LONGEST_NAME = 64 };
 struct parse {
     struct span left;
     const char *file;
-    config_ini_fn each;
-    void *arg;
-    struct err *err;
+    const struct config_ini *to;
     int line;        /* of the line that libinih has now */
-    bool is_failed;  /* err is filled, for line `line` */
+    bool is_over;    /* nobody wants to hear more */
+    bool is_open;    /* the line is to be an entry, and was none so far */
+    bool is_section; /* the line begins with a '[' */
+    bool is_astray;  /* behind a section that is wrong: nobody knows what the entries belong to */
+    bool is_told;    /* of an error */
     bool has_indent; /* the line was handed on with a blank in front */
     bool has_comment;
     char section[LONGEST_NAME]; /* of the entry before, to know a continued one */
@@ -22,8 +24,10 @@ struct parse {
 
 static void say(struct parse *p, const char *what)
 {
-    p->is_failed = true;
-    (void)err_say(p->err, "%s:%d: %s", p->file, p->line, what);
+    struct err err = {0};
+    (void)err_say(&err, "%s:%d: %s", p->file, p->line, what);
+    p->is_told = true;
+    p->is_over = !p->to->fail(&err, p->to->arg);
 }
 
 static bool has_control(struct span line)
@@ -71,28 +75,78 @@ static struct span without_indent(struct span line)
     return is_entry ? trimmed : line;
 }
 
+/* Without blanks, and without the mark before the first line of some editors. */
+static struct span bare(struct span line)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    line = span_trim(line);
+    if (span_starts_with(line, mark)) {
+        line = span_trim((struct span){line.p + strlen(mark), line.n - strlen(mark)});
+    }
+    return line;
+}
+
+static bool is_section(struct span line)
+{
+    line = bare(line);
+    return line.n > 0 && line.p[0] == '[';
+}
+
+/* Does libinih hand it on as an entry, or find it wrong? */
+static bool is_entry(struct span line)
+{
+    line = bare(line);
+    if (line.n == 0 || line.p[0] == '#' || line.p[0] == ';') {
+        return false;
+    }
+    const char *close = line.p[0] == '[' ? memchr(line.p, ']', line.n) : NULL;
+    return close == NULL || has_inline_comment(span_between(line.p, close));
+}
+
+/* The line that libinih had was to be an entry, and it did not hand it on as one. */
+static void close_line(struct parse *p)
+{
+    if (p->is_open) {
+        p->is_open = false;
+        p->is_astray = p->is_astray || p->is_section;
+        say(p, "the line is neither \"[section]\" nor \"key = value\"");
+    }
+}
+
+/* The next line that can be read; false when there is none, or nobody wants more. */
+static bool next_line(struct parse *p, size_t max, struct span *ret_line)
+{
+    while (!p->is_over && p->left.n > 0) {
+        struct span line = take_line(&p->left);
+        p->line++;
+        if (line.n > max) {
+            char text[96];
+            (void)snprintf(text, sizeof(text),
+                           "the line is longer than %zu bytes; a list may go on on the next line",
+                           max);
+            say(p, text);
+        } else if (has_control(line)) {
+            say(p, "there is a control character in the line");
+        } else {
+            *ret_line = line;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* In the way of fgets(): `size` bytes with newline and NUL. */
 static char *read_line(char *to, int size, void *stream)
 {
     struct parse *p = stream;
-    if (p->is_failed || p->left.n == 0) {
+    struct span line = {0};
+    close_line(p);
+    if (!next_line(p, size < 3 ? 0 : (size_t)size - 3, &line)) {
         return NULL;
     }
-    struct span line = take_line(&p->left);
-    p->line++;
-    if (size < 3 || line.n > (size_t)size - 3) {
-        char text[96];
-        (void)snprintf(text, sizeof(text),
-                       "the line is longer than %d bytes; a list may go on on "
-                       "the next line",
-                       size - 3);
-        say(p, text);
-        return NULL;
-    }
-    if (has_control(line)) {
-        say(p, "there is a control character in the line");
-        return NULL;
-    }
+    p->is_section = is_section(line);
+    p->is_open = is_entry(line);
+    p->is_astray = p->is_astray && (p->is_open || !p->is_section);
     line = without_indent(line);
     p->has_indent = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
     p->has_comment = has_inline_comment(line);
@@ -112,8 +166,9 @@ static void remember(char to[LONGEST_NAME], const char *text)
 static int handle(void *arg, const char *section, const char *name, const char *value)
 {
     struct parse *p = arg;
-    if (p->is_failed) {
-        return 0;
+    p->is_open = false;
+    if (p->is_astray) {
+        return 1;
     }
     struct config_ini_entry entry = {
         .line = p->line,
@@ -126,21 +181,20 @@ static int handle(void *arg, const char *section, const char *name, const char *
     };
     remember(p->section, section);
     remember(p->name, name);
-    p->is_failed = !p->each(&entry, p->arg, p->err);
-    return p->is_failed ? 0 : 1;
+    p->is_over = !p->to->each(&entry, p->to->arg);
+    return 1;
 }
 
-bool config_ini_parse(struct span text, const char *file, config_ini_fn each, void *arg,
-                      struct err *err)
+bool config_ini_parse(struct span text, const char *file, const struct config_ini *to)
 {
-    struct parse p = {.left = text, .file = file, .each = each, .arg = arg, .err = err};
+    struct parse p = {.left = text, .file = file, .to = to};
     int first_error = ini_parse_stream(read_line, &p, handle, &p);
-    if (first_error > 0 && (!p.is_failed || first_error < p.line)) {
-        return err_say(err, "%s:%d: the line is neither \"[section]\" nor \"key = value\"", file,
-                       first_error);
+    if (!p.is_over) {
+        close_line(&p);
     }
-    if (first_error < 0 && !p.is_failed) {
-        return err_say(err, "%s cannot be parsed (libinih %d)", file, first_error);
+    if (first_error != 0 && !p.is_told) { /* which close_line() should have seen */
+        p.line = first_error;
+        say(&p, "the line cannot be parsed");
     }
-    return !p.is_failed;
+    return !p.is_over;
 }

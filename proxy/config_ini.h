@@ -1,7 +1,8 @@
 /*
- * The INI file: lines to entries. Parsing is libinih's; this adds what it lacks: line numbers, an
- * end at the first error, and errors instead of surprises for lines that are too long, hold control
- * characters or are only seemingly continued. Used by the parts of the configuration only.
+ * The INI file: lines to entries. Parsing is libinih's; this adds what it lacks: line numbers, each
+ * of the errors or an end at the first, and errors instead of surprises for lines that are too long,
+ * hold control characters or are only seemingly continued. Used by the parts of the configuration
+ * only.
  */
 #ifndef PROXY_CONFIG_INI_H
 #define PROXY_CONFIG_INI_H
@@ -20,11 +21,15 @@ struct config_ini_entry {
     bool has_comment;  /* the value ended at " ;" */
 };
 
-/* False with err filled ends the parse. The spans live as long as the call. */
-typedef bool (*config_ini_fn)(const struct config_ini_entry *entry, void *arg, struct err *err);
+struct config_ini {
+    /* False ends the parse. The spans live as long as the call. */
+    bool (*each)(const struct config_ini_entry *entry, void *arg);
+    /* A line that is wrong, "FILE:LINE: …"; likewise. */
+    bool (*fail)(const struct err *err, void *arg);
+    void *arg;
+};
 
-/* `file` is for errors: "FILE:LINE: …". Errors of `each` are passed on as they are. */
-bool config_ini_parse(struct span text, const char *file, config_ini_fn each, void *arg,
-                      struct err *err);
+/* `file` is for errors. False when one of the two functions ended it. */
+bool config_ini_parse(struct span text, const char *file, const struct config_ini *to);
 
 #endif

@@ -3,9 +3,13 @@
 #include <strings.h>
 
 #include "base/xmalloc.h"
+#include "parser/lex.h"
 #include "proxy/guess.h"
 
-enum { KILL_MAX_SIZE = 1024 }; /* with comments in front */
+enum {
+    KILL_MAX_SIZE = 1024, /* with comments in front */
+    WORDS_MAX_SIZE = 64,  /* the first two words are among so many bytes */
+};
 
 static const char *const first_words[] = {
     "alter",   "cancel", "create", "desc",   "describe", "drop",
@@ -127,10 +131,42 @@ bool guess_is_kill(struct span text)
     return begins_otherwise(*rest.p) ? has_kill(rest) : span_istarts_with(rest, "kill");
 }
 
-bool guess_is_script(struct span text)
+bool guess_is_hidden(struct span text)
 {
-    const char *mark = text.n > 0 ? memchr(text.p, ';', text.n) : NULL;
-    return mark != NULL && has_our_word(skip_blanks(span_between(mark, text.p + text.n)));
+    struct span rest = text.n > 0 ? skip_blanks(text) : text;
+    const char *mark = rest.n > 0 ? memchr(rest.p, ';', rest.n) : NULL;
+    if (span_istarts_with(rest, "insert")) {
+        return has_our_word(rest);
+    }
+    return mark != NULL && has_our_word(skip_blanks(span_between(mark, rest.p + rest.n)));
+}
+
+static bool begins_with_rights(struct span statement)
+{
+    static const char *const alone[] = {"GRANT", "REVOKE", NULL};
+    static const char *const with_object[] = {"SET", "CREATE", "DROP", "ALTER", NULL};
+    static const char *const objects[] = {"PASSWORD", "USER", "ROLE", NULL};
+    struct lex lex = lex_of(statement);
+    struct tok first = lex_first(&lex);
+    struct tok second = lex_next(&lex);
+    return tok_is_one_of(&first, alone) ||
+           (tok_is_one_of(&first, with_object) && tok_is_one_of(&second, objects));
+}
+
+bool guess_changes_rights(struct span text, bool is_whole)
+{
+    struct span seen = {text.p, text.n < GUESS_SCRIPT_MAX_SIZE ? text.n : GUESS_SCRIPT_MAX_SIZE};
+    struct lex lex = lex_of(seen);
+    struct span statement = {0};
+    if (!is_whole && text.n < WORDS_MAX_SIZE) {
+        return true;
+    }
+    while (lex_statement(&lex, &statement)) {
+        if (begins_with_rights(statement)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* `rest` begins with the first word of the text, of which n_seen bytes hold none of our words. */

@@ -6,8 +6,9 @@
  * a parenthesis, and "job" or "task" stands anywhere in it: every statement of ours has one of the
  * two, and few others do, so that ordinary SELECTs are never held back. Errs towards YES.
  *
- * A statement of ours may also follow a foreign one: USE shop; CREATE JOB ... Only texts of up to
- * GUESS_SCRIPT_MAX_SIZE bytes are looked at for that, so that a bulk INSERT streams through.
+ * A statement of ours may also follow a foreign one: USE shop; CREATE JOB ... And an INSERT may read
+ * jobs(). Only texts of up to GUESS_SCRIPT_MAX_SIZE bytes are looked at for that, so that a bulk
+ * INSERT streams through.
  */
 #ifndef PROXY_GUESS_H
 #define PROXY_GUESS_H
@@ -38,7 +39,15 @@ struct guess_place {
 enum guess guess_is_local_on(struct span text, struct guess_place *place, bool is_whole);
 /* Does a text begin with KILL? Behind a comment or a parenthesis: perhaps. */
 bool guess_is_kill(struct span text);
-/* May one of ours stand behind the first ';' of a whole text? */
-bool guess_is_script(struct span text);
+/*
+ * A whole text that guess_is_local() says NO of: may one of ours stand behind its first ';', or is it
+ * an INSERT whose query may read jobs()?
+ */
+bool guess_is_hidden(struct span text);
+/*
+ * Does the text, or what there is of it, hold a statement that may change what its own user may do:
+ * GRANT, REVOKE, SET PASSWORD, or one about users or roles? Of the first GUESS_SCRIPT_MAX_SIZE bytes.
+ */
+bool guess_changes_rights(struct span text, bool is_whole);
 
 #endif

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/quote.h"
 #include "base/secret.h"
 #include "base/span.h"
 #include "base/xmalloc.h"
@@ -102,23 +103,50 @@ static bool check_property(const char *key, const char *value, struct err *err)
 static bool check_name(const char *name, struct err *err)
 {
     if (name[0] == '\0') {
-        return err_say(err, DETAIL "Job name can not be empty");
+        return err_say(err,
+                       DETAIL "Job name can not be empty. Give the job one: CREATE JOB name ...");
     }
     if (strncmp(name, "inner_", 6) == 0) {
-        return err_say(err, DETAIL "job name can not start with inner_");
+        return err_say(err, DETAIL "job name can not start with inner_: Doris keeps such names for "
+                                   "jobs of its own. Choose another name");
     }
     if (strlen(name) > NAME_MAX_BYTES) {
-        return err_say(err, DETAIL "the job name is %zu bytes long, at most %d are allowed",
+        return err_say(err,
+                       DETAIL "the job name is %zu bytes long, at most %d are allowed. Choose a "
+                              "shorter one",
                        strlen(name), NAME_MAX_BYTES);
     }
     return true;
+}
+
+/* A statement that SHOW CREATE JOB printed has no secrets left: it would load nothing. */
+static bool check_mask(const char *key, const char *value, struct err *err)
+{
+    return strcmp(value, SECRET_MASK) != 0 || !secret_is_key(span_of(key)) ||
+           err_say(err,
+                   DETAIL "The property \"%s\" is " SECRET_MASK
+                          ", which is the mask that SHOW CREATE "
+                          "JOB prints; put the real value there",
+                   key);
 }
 
 static bool check_props(const struct stmt_props *props, struct err *err)
 {
     for (size_t i = 0; i < props->n; i++) {
         const struct stmt_prop *p = &props->items[i];
-        if (!check_utf8(p->key, p->value, err) || !check_property(p->key, p->value, err)) {
+        if (!check_utf8(p->key, p->value, err) || !check_property(p->key, p->value, err) ||
+            !check_mask(p->key, p->value, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_masks(const struct stmt_insert *insert, struct err *err)
+{
+    for (size_t i = 0; i < insert->tvf_props.n; i++) {
+        const struct stmt_prop *p = &insert->tvf_props.items[i];
+        if (!check_mask(p->key, p->value, err)) {
             return false;
         }
     }
@@ -224,7 +252,7 @@ bool jobspec_from_create(const struct stmt_create *create, const char *definer,
                          struct job_spec **ret_spec, struct job_record *ret_job, struct err *err)
 {
     if (!check_name(create->name, err) || !check_props(&create->props, err) ||
-        !resolve_target(&create->insert, current_db, err)) {
+        !check_masks(&create->insert, err) || !resolve_target(&create->insert, current_db, err)) {
         return false;
     }
     struct job_spec *spec =
@@ -303,11 +331,13 @@ static bool check_paused(const struct job_record *base, struct err *err)
     switch (base->state) {
     case JOB_PAUSED: return true;
     case JOB_PENDING:
-    case JOB_RUNNING:
+    case JOB_RUNNING: {
+        _cleanup_free_ char *quoted = quote_text(base->name);
         return err_say(err,
                        DETAIL "Only PAUSED job can be altered: job %s is %s. PAUSE JOB WHERE "
-                              "jobName = '%s' first",
-                       base->name, job_state_name(base->state), base->name);
+                              "jobName = %s first",
+                       base->name, job_state_name(base->state), quoted);
+    }
     case JOB_STOPPED:
     case JOB_FINISHED: break;
     }
@@ -420,25 +450,42 @@ static void merge_props(struct stmt_props *into, const struct stmt_props *from)
     }
 }
 
+/* What neither the source nor the FE has to say anything about. */
+static bool is_pace_key(const char *key)
+{
+    static const char *const keys[] = {"max_interval", "s3.max_batch_files", "s3.max_batch_bytes"};
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (strcasecmp(key, keys[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What the statement changes; false when that is nothing. */
 static bool find_changes(const struct stmt_alter *alter, const struct stmt_props *old_props,
                          const struct stmt_insert *old_insert, struct jobspec_alter *ret)
 {
     bool is_changed = false;
+    ret->only_paces = true;
     for (size_t i = 0; i < alter->props.n; i++) {
         const struct stmt_prop *given = &alter->props.items[i];
         const struct stmt_prop *old = find_prop(old_props, given->key);
+        bool is_same = old != NULL && strcmp(old->value, given->value) == 0;
         if (strcasecmp(given->key, "offset") == 0) {
             /* The same text as before moves a job back that has gone on since. */
             ret->moves_offset = is_changed = true;
-        } else if (old == NULL || strcmp(old->value, given->value) != 0) {
+            ret->only_paces = false;
+        } else if (!is_same) {
             ret->changes_load |= is_session_key(given->key);
+            ret->only_paces &= is_pace_key(given->key);
             is_changed = true;
         }
     }
     if (alter->has_insert) {
         bool is_same = old_insert->tvf != NULL && span_eq(alter->insert.text, old_insert->text);
         is_changed |= !is_same;
+        ret->only_paces &= is_same;
         ret->changes_load |= old_insert->tvf == NULL || !is_same_load(&alter->insert, old_insert);
     }
     return is_changed;
@@ -448,7 +495,7 @@ static bool check_insert(const struct stmt_alter *alter, const struct stmt_inser
                          const struct job_record *base, struct err *err)
 {
     return !alter->has_insert ||
-           (check_target(&alter->insert, base, err) &&
+           (check_target(&alter->insert, base, err) && check_masks(&alter->insert, err) &&
             (old->tvf == NULL || check_source(&alter->insert, old, base, err)));
 }
 

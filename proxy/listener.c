@@ -59,6 +59,16 @@ static int take_fd(int *fd)
     return taken;
 }
 
+/* Right behind the call that failed. Returns false. */
+static bool say_not_listening(const char *at, struct err *err)
+{
+    const char *why = strerrordesc_np(errno);
+    return err_say(err,
+                   "proxy.listen: cannot listen on %s: %s. Set proxy.listen to another address, or "
+                   "end what listens there",
+                   at, why != NULL ? why : "it fails");
+}
+
 bool listener_check_free(const struct address *at, struct err *err)
 {
     char text[ADDRESS_TEXT_SIZE];
@@ -70,7 +80,7 @@ bool listener_check_free(const struct address *at, struct err *err)
     }
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         bind(fd, &at->to.any, at->size) != 0) {
-        return err_errno(err, errno, "cannot listen on %s", text);
+        return say_not_listening(text, err);
     }
     return true;
 }
@@ -90,7 +100,7 @@ int listener_open(const struct address *at, struct err *err)
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
         bind(fd, &at->to.any, at->size) != 0 || listen(fd, LISTEN_BACKLOG) != 0) {
-        (void)err_errno(err, errno, "cannot listen on %s (proxy.listen)", text);
+        (void)say_not_listening(text, err);
         return -1;
     }
     return take_fd(&fd);

@@ -85,6 +85,7 @@ struct sched_request *local_request(struct local *l, enum sched_op op)
 {
     struct sched_request *r = sched_request_create(op, local_queue(l), session_id(l->session));
     r->call.run = on_sched_reply;
+    r->user = session_who(l->session);
     return r;
 }
 

@@ -76,6 +76,9 @@ bool local_claims(struct span sql);
 /* The session is ending; *local (session_local) is destroyed, pending questions are dropped. */
 void local_destroy(struct local *local);
 
+/* Would a statement be spared SHOW GRANTS now? NULL is accepted. */
+bool local_knows_rights(const struct local *local);
+
 /* --- implemented by the session (proxy/session.c), called by the local side ------------------- */
 
 struct worker;
@@ -83,7 +86,12 @@ struct worker *session_worker(struct session *s);
 uint64_t session_id(const struct session *s); /* unique over all workers and time */
 /* The user name of the handshake response, as the FE accepted it; without Doris's "#…" suffix. */
 const char *session_user(const struct session *s);
-/* Rises with every COM_CHANGE_USER and COM_RESET_CONNECTION: what was known of the user is void. */
+/* "root@10.0.0.7", for logs and for what users are told; the caller owns it. */
+char *session_who(const struct session *s);
+/*
+ * Rises with every COM_CHANGE_USER and COM_RESET_CONNECTION, and with a statement that may change
+ * his rights while local_knows_rights(): what was known of the user is void.
+ */
 uint64_t session_resets(const struct session *s);
 /* Where the local side keeps its state; NULL at first. */
 struct local **session_local(struct session *s);

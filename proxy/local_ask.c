@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "base/quote.h"
 #include "base/xmalloc.h"
 #include "proxy/config.h"
 #include "proxy/local_parts.h"
@@ -48,6 +49,13 @@ static int64_t kept_for_ms(const struct local *l)
     return worker_config(session_worker(l->session))->grants_cache_ms;
 }
 
+bool local_knows_rights(const struct local *l)
+{
+    return l != NULL && l->grants.is_known &&
+           clock_mono_ms() - l->grants_asked_ms < kept_for_ms(l) &&
+           l->grants_resets == session_resets(l->session);
+}
+
 /*
  * What is kept may only allow: a user who was granted something a moment ago does not wait. So
  * where rows are chosen only who may see them all is spared the question.
@@ -56,10 +64,8 @@ static bool is_allowed_by_kept(const struct local *l)
 {
     const char *db = NULL;
     const char *table = NULL;
-    bool is_fresh = l->grants.is_known && clock_mono_ms() - l->grants_asked_ms < kept_for_ms(l) &&
-                    l->grants_resets == session_resets(l->session);
-    return is_fresh && (l->grants.has_all ||
-                        (target_of(l, &db, &table) && grants_may_load(&l->grants, db, table)));
+    return local_knows_rights(l) && (l->grants.has_all || (target_of(l, &db, &table) &&
+                                                           grants_may_load(&l->grants, db, table)));
 }
 
 static void on_grants(struct session *s, const struct answer *answer, void *arg)
@@ -323,11 +329,12 @@ static void on_names_for_create(struct session *s, const struct answer *answer, 
         (void)local_end_ok(l);
         return;
     }
+    _cleanup_free_ char *quoted = quote_text(name_of(l));
     (void)err_say(
         &err,
         "errCode = 2, detailMessage = job name exist, jobName:%s. It is a job of the FE's "
-        "own, and names are global: choose another one, or DROP JOB WHERE jobName = '%s'",
-        name_of(l), name_of(l));
+        "own, and names are global: choose another one, or DROP JOB WHERE jobName = %s",
+        name_of(l), quoted);
     (void)local_end_err(l, &err);
 }
 

@@ -119,6 +119,7 @@ enum step_result local_send_alter(struct local *l)
     r->spec = alter.spec;
     r->moves_offset = alter.moves_offset;
     r->changes_load = alter.changes_load;
+    r->only_paces = alter.only_paces;
     sched_send(local_env_of(l)->sched, r);
     return STEP_WAIT;
 }

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/quote.h"
 #include "base/secret.h"
 #include "base/xmalloc.h"
 #include "parser/utf8.h"
+#include "proxy/batchwise.h"
 #include "proxy/config.h"
 #include "proxy/job_text.h"
 #include "proxy/jobspec.h"
@@ -189,10 +191,11 @@ enum step_result local_explain_name(struct local *l)
                      "leave it as it is and do nothing",
                      create->name);
     } else {
+        _cleanup_free_ char *quoted = quote_text(create->name);
         explain_fail(&l->explain, "name",
                      "%s: there is a job of this name already. Choose another name, or DROP JOB "
-                     "WHERE jobName = '%s' first",
-                     create->name, create->name);
+                     "WHERE jobName = %s first",
+                     create->name, quoted);
     }
     return STEP_NEXT;
 }
@@ -246,6 +249,16 @@ static bool make_tolerant_spec(struct local *l, struct job_spec **ret_spec,
     return is_ok;
 }
 
+static void look_at_batches(struct local *l)
+{
+    _cleanup_free_ char *found = batchwise_find(&l->stmt.u.create.insert);
+    if (found != NULL) {
+        l->explain.section = EXPLAIN_STATEMENT;
+        explain_warn(&l->explain, "SELECT",
+                     "%s: computed for each batch of files, not over all of them", found);
+    }
+}
+
 enum step_result local_explain_create(struct local *l)
 {
     struct err err = {0};
@@ -254,6 +267,7 @@ enum step_result local_explain_create(struct local *l)
     if (!make_tolerant_spec(l, &spec, &job, &err)) {
         return local_end_err(l, &err);
     }
+    look_at_batches(l);
     struct sched_request *r = local_request(l, SCHED_CHECK);
     r->job = job;
     job = (struct job_record){0};

@@ -13,10 +13,15 @@
 
 enum { EXIT_FORCED = 130 };
 
-static int usage(const struct err *err)
+static void tell(const struct err *err)
 {
     _cleanup_free_ char *masked = secret_mask(span_of(err->msg));
     (void)fprintf(stderr, "sluice: %s\n", masked); /* nothing to do if that fails, too */
+}
+
+static int usage(const struct err *err)
+{
+    tell(err);
     return OPTIONS_EXIT_USAGE;
 }
 
@@ -54,7 +59,7 @@ static int run(const struct config *config, const struct config_sources *from)
     return EXIT_SUCCESS;
 }
 
-/* What the files that the configuration names are good for. */
+/* What the files that the configuration names are good for. `file` is NULL when there is none. */
 static int check(const struct config *config, const char *file)
 {
     struct err err = {0};
@@ -65,7 +70,14 @@ static int check(const struct config *config, const char *file)
     if (tls_context_warning(tls) != NULL) {
         (void)fprintf(stderr, "sluice: warning: %s\n", tls_context_warning(tls)); /* as above */
     }
-    (void)printf("%s: the configuration is right\n", file); /* for people only */
+    _cleanup_free_ char *store = config_store_path(config);
+    if (file != NULL) {
+        (void)printf("%s: the configuration is right\n", file); /* for people only */
+    } else {
+        (void)printf("the configuration is right: there is no file, so it is the defaults, the "
+                     "environment and --set\n"); /* likewise */
+    }
+    (void)printf("the store is %s\n", store); /* likewise */
     tls_context_unref(tls);
     return EXIT_SUCCESS;
 }
@@ -79,12 +91,14 @@ static int run_with_config(const struct options *options)
     };
     struct config config = {0};
     struct err err = {0};
-    if (!config_load(&from, &config, &err)) {
-        return usage(&err);
+    struct config_sources first = from; /* a reload logs one error */
+    first.each_error = tell;
+    if (!config_load(&first, &config, &err)) {
+        return OPTIONS_EXIT_USAGE;
     }
     int rc = EXIT_SUCCESS;
     if (options->action == OPTIONS_CHECK_CONFIG) {
-        rc = check(&config, from.file != NULL ? from.file : "no file");
+        rc = check(&config, from.file);
     } else {
         rc = run(&config, &from);
     }

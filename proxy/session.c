@@ -121,18 +121,18 @@ static void log_end(const struct session *s, enum session_ending ending, const c
                   "kind", session_ending_name(ending), "reason", reason, is_via ? "via" : NULL, via,
                   NULL);
     }
-    worker_count(&worker_own_counters(s->worker)->endings[ending]);
 }
 
 /* Open before, FLUSHING afterwards. */
 static void begin_end(struct session *s, enum session_ending ending, const char *reason)
 {
+    worker_count(&worker_own_counters(s->worker)->endings[ending]);
+    session_admit_end(s); /* who reads of the end finds it counted, and the user's place free */
     log_end(s, ending, reason);
     if (s->client.tls != NULL && s->state >= SESSION_READY) {
         worker_add(&worker_own_counters(s->worker)->tls_sessions, UINT64_MAX); /* - 1 */
     }
     session_move(s, SESSION_FLUSHING);
-    session_admit_end(s);
     session_login_leave(s);
     worker_session_ended(s->worker, s);
     relay_set_reading(&s->client, false);

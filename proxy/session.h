@@ -93,7 +93,7 @@ struct session {
     bool has_response;                  /* the handshake response is sent on; track is valid */
     char *user;                         /* owned; accepted by the FE */
     char *user_asked;                   /* owned; sent to the FE, not accepted yet */
-    uint64_t n_resets;                  /* COM_CHANGE_USER and COM_RESET_CONNECTION so far */
+    uint64_t n_resets;                  /* see session_resets() */
     uint64_t capabilities;              /* of the client */
     struct authflow auth;               /* session_auth.c */
 

@@ -71,7 +71,7 @@ static enum guess guess_text(struct session *s, struct span text, bool is_whole,
 {
     enum guess guess = guess_is_local_on(text, &s->guessed, is_whole);
     if (guess == GUESS_NO && length <= GUESS_SCRIPT_MAX_SIZE) {
-        guess = !is_whole ? GUESS_MORE : guess_is_script(text) ? GUESS_YES : GUESS_NO;
+        guess = !is_whole ? GUESS_MORE : guess_is_hidden(text) ? GUESS_YES : GUESS_NO;
     }
     if (guess == GUESS_NO && may_be_kill(text) && session_has_peers(s) && guess_is_kill(text)) {
         guess = GUESS_YES;
@@ -207,6 +207,17 @@ static enum fate decide_new(struct session *s, struct span rest, uint32_t length
     return command == COM_PROCESS_KILL ? decide_process_kill(s, rest, length) : FATE_PASS;
 }
 
+/* A COM_QUERY goes to the FE. Only within the moment in which SHOW GRANTS is not asked again. */
+static void look_for_rights(struct session *s, struct span rest, uint32_t length)
+{
+    struct span text = {0};
+    size_t n = rest.n - PACKET_HEADER_SIZE;
+    bool is_whole = n >= length;
+    struct span payload = {rest.p + PACKET_HEADER_SIZE, is_whole ? length : n};
+    bool is_seen = session_find_text(s, payload, is_whole, &text) == GUESS_YES;
+    s->n_resets += !is_seen || guess_changes_rights(text, is_whole);
+}
+
 static enum fate decide_command(struct session *s, struct span rest)
 {
     uint32_t length = packet_length(rest.p);
@@ -222,6 +233,9 @@ static enum fate decide_command(struct session *s, struct span rest)
     }
     if (fate == FATE_PASS && (command == COM_CHANGE_USER || command == COM_RESET_CONNECTION)) {
         s->n_resets++;
+    }
+    if (fate == FATE_PASS && command == COM_QUERY && local_knows_rights(s->local)) {
+        look_for_rights(s, rest, length);
     }
     if (fate == FATE_PASS && s->prepared != NULL) {
         session_prepared_passed(s, command);

@@ -3,9 +3,11 @@
  * questions to the FE, and its answer to the client.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "base/xmalloc.h"
 #include "proxy/ask.h"
+#include "proxy/listener.h"
 #include "proxy/local_kill.h"
 #include "proxy/packet.h"
 #include "proxy/result.h"
@@ -283,6 +285,15 @@ uint64_t session_id(const struct session *s)
 const char *session_user(const struct session *s)
 {
     return s->user != NULL ? s->user : "";
+}
+
+char *session_who(const struct session *s)
+{
+    char host[ADDRESS_TEXT_SIZE];
+    address_format(&s->peer, host);
+    const char *colon = strrchr(host, ':'); /* what follows, the port, tells nothing tomorrow */
+    assert(colon != NULL);
+    return xasprintf("%s@%.*s", session_user(s), (int)(colon - host), host);
 }
 
 uint64_t session_resets(const struct session *s)

@@ -88,6 +88,7 @@ static void start_part(struct session *s)
     struct err err = {0};
     sc->is_running = true;
     if (!sc->part.is_ours) {
+        s->n_resets += local_knows_rights(s->local) && guess_changes_rights(sc->part.text, true);
         send_statements(s);
         return;
     }

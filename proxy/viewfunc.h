@@ -5,7 +5,7 @@
  * looks at the deadline. Results are NULL when an argument is, but where Doris says otherwise.
  *
  * Two operators that Doris lacks are functions here, for viewsql.h:
- *   x -> '<n', '>n' -> x   x as a number, NULL when it is none; with d a date
+ *   '>n' -> x             x as a number, NULL when it is none; with d a date
  *   x ->> '-3 DAY'         x and an interval
  */
 #ifndef PROXY_VIEWFUNC_H

@@ -27,6 +27,23 @@ static void run_nvl(sqlite3_context *to, int n, sqlite3_value **args)
     sqlite3_result_value(to, args[viewfunc_has_null(1, args) ? n - 1 : 0]);
 }
 
+/* A text and a number are compared as numbers; a text that is none equals no number. */
+static void run_nullif(sqlite3_context *to, int n, sqlite3_value **args)
+{
+    bool is_equal = false;
+    if (!viewfunc_has_null(n, args)) {
+        bool are_texts = sqlite3_value_type(args[0]) == SQLITE_TEXT &&
+                         sqlite3_value_type(args[1]) == SQLITE_TEXT;
+        bool are_numbers = viewfunc_is_number(args[0]) && viewfunc_is_number(args[1]);
+        is_equal = are_texts     ? span_eq(viewfunc_span(args[0]), viewfunc_span(args[1]))
+                   : are_numbers ? sqlite3_value_double(args[0]) == sqlite3_value_double(args[1])
+                                 : false;
+    }
+    if (!is_equal) {
+        sqlite3_result_value(to, args[0]);
+    }
+}
+
 static int compare(sqlite3_value *a, sqlite3_value *b, bool as_numbers)
 {
     if (!as_numbers) {
@@ -141,7 +158,7 @@ static void run_abs(sqlite3_context *to, int n, sqlite3_value **args)
 
 static void run_power(sqlite3_context *to, int n, sqlite3_value **args)
 {
-    if (!viewfunc_has_null(n, args)) {
+    if (!viewfunc_has_null(n, args) && viewfunc_is_number(args[0]) && viewfunc_is_number(args[1])) {
         put_double(to, pow(sqlite3_value_double(args[0]), sqlite3_value_double(args[1])));
     }
 }
@@ -276,11 +293,17 @@ static void run_cast(sqlite3_context *to, int n, sqlite3_value **args)
 
 /* --- the operator -> -------------------------------------------------------------------------- */
 
+static bool is_midnight(const struct viewtime *t)
+{
+    return t->hour == 0 && t->minute == 0 && t->second == 0 && t->us == 0;
+}
+
 static void put_comparable(sqlite3_context *to, sqlite3_value *value, bool as_number)
 {
     struct viewtime t;
     if (!as_number) {
         if (viewfunc_time_of(value, &t)) {
+            t.is_date = t.is_date || is_midnight(&t); /* a day is its first moment */
             viewfunc_put_time(to, &t);
         }
         return;
@@ -296,20 +319,17 @@ static void put_comparable(sqlite3_context *to, sqlite3_value *value, bool as_nu
 static void run_arrow(sqlite3_context *to, int n, sqlite3_value **args)
 {
     (void)n;
-    struct span mark = viewfunc_span(args[1]);
-    bool is_behind = mark.n == 2 && mark.p[0] == '<';
-    if (!is_behind) {
-        mark = viewfunc_span(args[0]);
-    }
-    if (mark.n != 2 || (mark.p[1] != 'n' && mark.p[1] != 'd')) {
+    struct span mark = viewfunc_span(args[0]);
+    if (mark.n != 2 || mark.p[0] != '>' || (mark.p[1] != 'n' && mark.p[1] != 'd')) {
         sqlite3_result_error(to, "-> is no operator of Doris's", -1);
         return;
     }
-    put_comparable(to, args[is_behind ? 0 : 1], mark.p[1] == 'n');
+    put_comparable(to, args[1], mark.p[1] == 'n');
 }
 
 const struct viewfunc viewfunc_number[] = {
     {.name = "if", .n_args = 3, .run = run_if},
+    {.name = "nullif", .n_args = 2, .run = run_nullif},
     {.name = "nvl", .n_args = 2, .run = run_nvl},
     {.name = "greatest", .n_args = -1, .run = run_extreme, .what = GREATEST},
     {.name = "least", .n_args = -1, .run = run_extreme, .what = LEAST},

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/xmalloc.h"
+#include "parser/lex.h"
 #include "proxy/result.h"
 #include "proxy/viewderive.h"
 #include "proxy/viewfunc.h"
@@ -283,9 +284,10 @@ static bool open_query(struct query *q, const struct view_request *r, struct err
     return true;
 }
 
-static bool prepare_query(struct query *q, const struct view_request *r, struct err *err)
+static bool prepare_query(struct query *q, const struct view_request *r,
+                          enum viewsql_trust *ret_trust, struct err *err)
 {
-    _cleanup_free_ char *sql = viewsql_adapt(r->sql);
+    _cleanup_free_ char *sql = viewsql_adapt(r->sql, ret_trust);
     return sqlite3_prepare_v2(q->db, sql, -1, &q->stmt, NULL) == SQLITE_OK || fail_sql(q, err);
 }
 
@@ -352,6 +354,36 @@ static bool derive(struct query *q, struct view_request *r)
     return is_ok;
 }
 
+/* `a || b`: whether it is OR, as the parser took it, or joins texts, the session's sql_mode says. */
+static bool depends_on_mode(const char *text)
+{
+    struct lex lex = lex_of(span_of(text));
+    struct tok t = lex_next(&lex);
+    while (t.kind != TOK_END && t.kind != TOK_ERROR && !tok_is_op(&t, "||")) {
+        t = lex_next(&lex);
+    }
+    return tok_is_op(&t, "||");
+}
+
+/* Has the FE to run it although SQLite understands it? */
+static bool prefers_fe(struct query *q, struct view_request *r, enum viewsql_trust trust,
+                       bool *ret_is_ok)
+{
+    if (r->view.text == NULL) {
+        return false;
+    }
+    bool is_other = trust == VIEWSQL_OTHER || depends_on_mode(r->view.text);
+    if (!is_other && trust == VIEWSQL_SAME) {
+        return false;
+    }
+    *ret_is_ok = derive(q, r);
+    if (*ret_is_ok || is_other || r->err.code != ERR_NET_PACKET_TOO_LARGE) {
+        return true;
+    }
+    r->err = (struct err){0};
+    return false; /* the right values in another form are better than none */
+}
+
 static bool answer_query(struct query *q, struct view_request *r)
 {
     if (!open_query(q, r, &r->err)) {
@@ -360,11 +392,16 @@ static bool answer_query(struct query *q, struct view_request *r)
     if (r->sql == NULL) {
         return derive(q, r);
     }
-    if (!prepare_query(q, r, &r->err)) {
+    enum viewsql_trust trust = VIEWSQL_OTHER;
+    bool is_ok = false;
+    if (!prepare_query(q, r, &trust, &r->err)) {
         return is_for_fe(q, r) && derive(q, r);
     }
     if (r->is_prepare) {
         return name_columns(q, r);
+    }
+    if (prefers_fe(q, r, trust, &is_ok)) {
+        return is_ok;
     }
     if (!run_query(q, r)) { /* a function may have said that it does not know its arguments */
         buf_reset(&r->packets);

@@ -8,7 +8,10 @@
 #include "proxy/viewsql.h"
 #include "proxy/viewsql_parts.h"
 
-enum { SQL_MAX_BYTES = 256 * 1024 }; /* a token takes some 100 bytes of memory */
+enum {
+    SQL_MAX_BYTES = 256 * 1024,  /* a token takes some 100 bytes of memory */
+    STEPS_MAX = 4 * 1000 * 1000, /* some 50 ms */
+};
 
 /* --- tokens ----------------------------------------------------------------------------------- */
 
@@ -50,7 +53,11 @@ static size_t op_size(struct span s)
 
 static struct token next_token(struct span s)
 {
-    struct token t = {.partner = NOWHERE, .names_column = NOWHERE, .before = "", .after = ""};
+    struct token t = {.partner = NOWHERE,
+                      .names_column = NOWHERE,
+                      .before = "",
+                      .after = "",
+                      .next_alias = NOWHERE};
     char c = s.p[0];
     size_t n = 0;
     if (c == '\'' || c == '"' || c == '`') {
@@ -104,7 +111,9 @@ static void pair_parentheses(struct tokens *t)
 
 static struct tokens take_tokens(struct span sql)
 {
-    struct tokens t = {.items = xcalloc(sql.n + 1, sizeof(struct token))};
+    struct tokens t = {.items = xcalloc(sql.n + 1, sizeof(struct token)),
+                       .last_alias = NOWHERE,
+                       .n_steps_left = STEPS_MAX};
     struct span rest = span_trim(sql);
     while (rest.n > 0) {
         t.items[t.n] = next_token(rest);
@@ -209,8 +218,9 @@ static void put_tokens(const struct tokens *t, struct buf *out)
     }
 }
 
-char *viewsql_adapt(const char *sql)
+char *viewsql_adapt(const char *sql, enum viewsql_trust *ret_trust)
 {
+    *ret_trust = VIEWSQL_OTHER;
     if (strlen(sql) > SQL_MAX_BYTES) {
         return xstrdup(sql);
     }
@@ -220,6 +230,7 @@ char *viewsql_adapt(const char *sql)
     name_columns(&t);
     struct buf out = buf_with_max(SIZE_MAX); /* a few times as long as `sql` */
     put_tokens(&t, &out);
+    *ret_trust = t.trust;
     free(t.items);
     return buf_take_text(&out);
 }

@@ -25,10 +25,14 @@ static const char *const interval_units[] = {"SECOND", "MINUTE",  "HOUR", "DAY",
 /* CAST(x AS type[(9[, 2])]) */
 static void adapt_cast(struct tokens *t, int i)
 {
+    static const char *const decimals[] = {"DECIMAL", "DECIMALV2", "DECIMALV3", "NUMERIC", NULL};
     int as = find_in_call(t, i, "AS");
     int close = t->items[i + 1].partner;
     if (as == NOWHERE || !is_kind(t, as + 1, TOKEN_WORD)) {
         return;
+    }
+    if (is_one_of(t->items[as + 1].text, decimals) && t->trust == VIEWSQL_SAME) {
+        t->trust = VIEWSQL_NEAR; /* 2.50 would be shown as 2.5, and as a DOUBLE */
     }
     put(t, i, "cast_as");
     put(t, as, ",");

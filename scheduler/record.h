@@ -29,6 +29,8 @@ enum fail_code {
     FAIL_STORE,           /* STORE_ERR: the store refused a write */
 };
 
+enum { N_FAIL_CODES = FAIL_STORE + 1 }; /* no code itself: switches name those above */
+
 /* Cumulative for a job, of one load for a task. */
 struct load_stat {
     int64_t scanned_rows;

@@ -324,6 +324,18 @@ void run_pool_submit(struct run_pool *pool, struct run *run)
     pool->last = run;
 }
 
+static void take_out(struct run_pool *pool, struct run *before, struct run *run)
+{
+    struct run *after = (struct run *)run->m.next;
+    if (before != NULL) {
+        before->m.next = run->m.next;
+    } else {
+        pool->first = after;
+    }
+    pool->last = after == NULL ? before : pool->last;
+    run->m.next = NULL;
+}
+
 /* The first that waits, or the first that may begin. */
 static struct run *take_waiting(struct run_pool *pool, bool is_to_begin)
 {
@@ -334,16 +346,29 @@ static struct run *take_waiting(struct run_pool *pool, bool is_to_begin)
         run = (struct run *)run->m.next;
     }
     if (run != NULL) {
-        struct run *after = (struct run *)run->m.next;
-        if (before != NULL) {
-            before->m.next = run->m.next;
-        } else {
-            pool->first = after;
-        }
-        pool->last = after == NULL ? before : pool->last;
-        run->m.next = NULL;
+        take_out(pool, before, run);
     }
     return run;
+}
+
+struct run *run_pool_oldest_asked(const struct run_pool *pool)
+{
+    struct run *run = pool->first;
+    while (run != NULL && !is_asked(run)) {
+        run = (struct run *)run->m.next;
+    }
+    return run;
+}
+
+void run_pool_give_up(struct run_pool *pool, struct run *run)
+{
+    struct run *before = NULL;
+    for (struct run *at = pool->first; at != run; at = (struct run *)at->m.next) {
+        assert(at != NULL);
+        before = at;
+    }
+    take_out(pool, before, run);
+    pool->n_busy--;
 }
 
 void run_pool_done(struct run_pool *pool, const struct run *run)

@@ -40,8 +40,9 @@ struct run {
     struct job_body *body; /* a reference, dropped by the scheduler's thread */
     const struct sink_ops *sink_ops;
     struct sink *sink;
-    void *owner;   /* the scheduler's: job or request, NULL when gone meanwhile */
-    size_t runner; /* the pool's: which thread has it */
+    void *owner;    /* the scheduler's: job or request, NULL when gone meanwhile */
+    size_t runner;  /* the pool's: which thread has it */
+    int64_t due_ms; /* CHECK, EXPLAIN: monotonic, no thread begins with it later than that */
 
     /* In; owned texts. */
     int64_t timeout_ms;
@@ -90,6 +91,12 @@ void run_pool_done(struct run_pool *pool, const struct run *run);
 size_t run_pool_n_busy(const struct run_pool *pool); /* under way or waiting */
 /* Has a thread begun with it, or does it wait for one? */
 bool run_pool_has_begun(const struct run_pool *pool, const struct run *run);
+/*
+ * Of the CHECKs and EXPLAINs that no thread has begun: the one that has waited longest, NULL when
+ * there is none. run_pool_give_up() takes it back.
+ */
+struct run *run_pool_oldest_asked(const struct run_pool *pool);
+void run_pool_give_up(struct run_pool *pool, struct run *run);
 /* The runs that threads have; `each` may raise their cancel flags, the rest is the runner's. */
 void run_pool_each_busy(const struct run_pool *pool, void (*each)(struct run *run, void *arg),
                         void *arg);

@@ -41,6 +41,12 @@ static char *plan_first(struct run *run, const struct fe_traits *traits, int64_t
     run->explain.section = EXPLAIN_SOURCE;
     enum plan_result result = b->ops->explain(b->source, run->offset, traits, half_of(deadline_us),
                                               &run->cancel, &run->plan, &run->explain);
+    if (result == PLAN_EMPTY) {
+        run->explain.section = EXPLAIN_COLUMNS;
+        explain_warn(&run->explain, "columns",
+                     "not checked: no file is there yet. The first load tells whether the SELECT "
+                     "fits the target; put a file there and ask again to know before");
+    }
     if (result != PLAN_RANGE) {
         return NULL;
     }

@@ -9,7 +9,7 @@
 #include "base/xmalloc.h"
 #include "scheduler/sched_private.h"
 
-enum { TICK_MS = 10, LONGEST_SLEEP_MS = 60 * 1000 };
+enum { TICK_MS = 10, LONGEST_SLEEP_MS = 60 * 1000, LONGEST_WAIT_MS = 60 * 1000 };
 
 /* Beside runs and requests in the queue; what a message is, its destroy function tells. */
 struct stop_message {
@@ -42,6 +42,7 @@ void sched_request_destroy(struct sched_request *r)
     job_record_fini(&r->base);
     job_spec_destroy(r->spec);
     free(r->name);
+    free(r->user);
     snapshot_destroy(r->snapshot);
     explain_fini(&r->explain);
     free(r);
@@ -152,6 +153,51 @@ void sched_submit(struct sched *s, struct run *run)
     run_pool_submit(s->pool, run);
 }
 
+static void set_overdue(struct sched *s)
+{
+    const struct run *run = run_pool_oldest_asked(s->pool);
+    if (run == NULL) {
+        return; /* it may go off for nothing */
+    }
+    int64_t ms = run->due_ms - clock_mono_ms();
+    ms = ms > 0 ? ms : 0;
+    struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+    (void)event_add(s->overdue, &tv); /* as for s->wake */
+}
+
+void sched_submit_asked(struct sched *s, struct run *run)
+{
+    run->due_ms = clock_mono_ms() + s->longest_wait_ms;
+    run_pool_submit(s->pool, run);
+    set_overdue(s);
+}
+
+/* Hung checks have half of the threads for as long as their time lasts, loads may have all. */
+static void on_overdue(evutil_socket_t fd, short what, void *arg)
+{
+    struct sched *s = arg;
+    struct run *run = NULL;
+    (void)fd;
+    (void)what;
+    while ((run = run_pool_oldest_asked(s->pool)) != NULL && run->due_ms <= clock_mono_ms()) {
+        run_pool_give_up(s->pool, run);
+        (void)err_say(
+            &run->err,
+            "For %" PRId64 " s no thread was free to ask the source and the FE, and "
+            "nothing was done. Loads, or other statements whose source or FE does not answer, "
+            "keep them busy; statements get half of scheduler.runners, which is %zu, at "
+            "most. Try again, or raise it",
+            (s->longest_wait_ms + 999) / 1000, s->options.n_runners);
+        if (run->kind == RUN_CHECK) {
+            sched_check_done(s, run);
+        } else {
+            sched_explain_late(s, run);
+        }
+        run_destroy(run);
+    }
+    set_overdue(s);
+}
+
 static void end_if_drained(struct sched *s)
 {
     if (s->is_stopping && run_pool_n_busy(s->pool) == 0) {
@@ -260,7 +306,9 @@ struct job_body *sched_make_body(const struct sched *s, struct job_spec *spec, s
 {
     const struct source_ops *ops = sched_find_source(s, spec->insert.tvf);
     if (ops == NULL) {
-        (void)err_say(err, "errCode = 2, detailMessage = Unsupported tvf type:%s",
+        (void)err_say(err,
+                      "errCode = 2, detailMessage = Unsupported tvf type:%s. A streaming job loads "
+                      "from S3(...)",
                       spec->insert.tvf);
         job_spec_destroy(spec);
         return NULL;
@@ -283,10 +331,10 @@ static void mark_unusable(struct job *j, const struct err *err)
                        (j->rec.fail_code == FAIL_IN_DOUBT || j->rec.fail_code == FAIL_LABEL_TAKEN);
     j->step.state = JOB_PAUSED;
     j->step.fail_code = is_in_doubt ? j->rec.fail_code : FAIL_CANNOT_RESUME;
-    atomic_fetch_sub(&j->sched->counters.jobs[j->rec.state], 1);
-    atomic_fetch_add(&j->sched->counters.jobs[JOB_PAUSED], 1);
+    sched_job_count(j, -1);
     j->rec.state = JOB_PAUSED;
     j->rec.fail_code = j->step.fail_code;
+    sched_job_count(j, 1);
     free(j->rec.fail_msg);
     j->rec.fail_msg = xasprintf("The stored statement is not understood: %s", err->msg);
     log_error("job.unusable", "job", j->rec.name, "reason", err->msg, NULL);
@@ -321,8 +369,10 @@ struct sched *sched_create(const struct sched_options *options, struct err *err)
     s->options = *options;
     wheel_init(&s->wheel, tick_now());
     s->base = event_base_new();
+    s->longest_wait_ms = LONGEST_WAIT_MS;
     s->wake = s->base != NULL ? event_new(s->base, -1, 0, on_wake, s) : NULL;
-    if (s->wake == NULL) {
+    s->overdue = s->base != NULL ? event_new(s->base, -1, 0, on_overdue, s) : NULL;
+    if (s->wake == NULL || s->overdue == NULL) {
         (void)err_say(err, "cannot create the scheduler's event loop");
         sched_destroy(s);
         return NULL;
@@ -392,8 +442,12 @@ void sched_destroy(struct sched *s)
         sched_job_destroy(s->jobs[--s->n_jobs]);
     }
     free(s->jobs);
+    free(s->outage.reason);
     if (s->wake != NULL) {
         event_free(s->wake);
+    }
+    if (s->overdue != NULL) {
+        event_free(s->overdue);
     }
     if (s->base != NULL) {
         event_base_free(s->base);

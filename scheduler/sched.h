@@ -29,8 +29,9 @@ struct sched;
 
 /* Written by the scheduler's thread, read by anyone. */
 struct sched_counters {
-    _Atomic int64_t jobs[5];         /* by enum job_state */
-    _Atomic int64_t tasks_succeeded; /* since the start of the process, as all below */
+    _Atomic int64_t jobs[5];              /* by enum job_state */
+    _Atomic int64_t paused[N_FAIL_CODES]; /* of the PAUSED ones: by enum fail_code */
+    _Atomic int64_t tasks_succeeded;      /* since the start of the process, as all below */
     _Atomic int64_t tasks_failed;
     _Atomic int64_t tasks_canceled;
     _Atomic int64_t rows_loaded;
@@ -63,7 +64,8 @@ enum sched_op {
     /*
      * in: name, job_id; job: sql, properties and targets as they shall be; spec made of them; base:
      * the record as found, refused when somebody else changed it meanwhile; moves_offset,
-     * changes_load. Only when PAUSED. The source and the FE are asked first.
+     * changes_load, only_paces. Only when PAUSED; it waits for RESUME then, whatever PAUSED it. The
+     * source and the FE are asked first, unless it only_paces.
      */
     SCHED_ALTER,
     SCHED_PAUSE, /* in: name, job_id as found */
@@ -87,11 +89,13 @@ struct sched_request {
     enum sched_op op;
     struct msgq *reply_to; /* borrowed: outlives the scheduler */
     uint64_t session_id;   /* the sender's */
+    char *user;            /* who sends it, as logs shall tell: user@host; NULL: not known */
 
     struct job_record job;
     struct job_record base;
     bool moves_offset; /* PROPERTIES of the ALTER JOB had an offset */
     bool changes_load; /* its INSERT differs from the job's in more than credentials */
+    bool only_paces;   /* ALTER: nothing that the source or the FE would have to be asked about */
     struct job_spec *spec;
     char *name;
     int64_t job_id;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/quote.h"
 #include "base/xmalloc.h"
 #include "scheduler/sched_private.h"
 
@@ -64,10 +65,11 @@ static struct job *find_alterable(struct sched *s, struct sched_request *r)
         return NULL;
     }
     if (j->step.state != JOB_PAUSED) {
+        _cleanup_free_ char *quoted = quote_text(j->rec.name);
         (void)err_say(&r->err,
                       DETAIL "Only PAUSED job can be altered: job %s is %s by now. PAUSE JOB WHERE "
-                             "jobName = '%s' and send the ALTER JOB again",
-                      j->rec.name, job_state_name(j->step.state), j->rec.name);
+                             "jobName = %s and send the ALTER JOB again",
+                      j->rec.name, job_state_name(j->step.state), quoted);
         return NULL;
     }
     if (!is_as_found(&j->rec, r)) {
@@ -90,30 +92,6 @@ static bool read_offset(const struct job_body *body, const struct sched_request 
     return !r->moves_offset || text == NULL || body->ops->parse_offset(text, ret_offset, err);
 }
 
-bool sched_alter_begin(struct sched *s, struct sched_request *r)
-{
-    char *offset = NULL;
-    const struct job *j = find_alterable(s, r);
-    if (j == NULL) {
-        return false;
-    }
-    struct job_body *body = sched_make_body(s, take_ptr(r->spec), &r->err);
-    if (body == NULL || !read_offset(body, r, &offset, &r->err)) {
-        job_body_unref(body);
-        return false;
-    }
-    free(r->job.offset);
-    r->job.offset = offset;
-    struct run *run = run_create(RUN_CHECK, body, s->options.sink_ops, s->options.sink);
-    job_body_unref(body); /* the run has its own reference */
-    run->owner = r;
-    run->timeout_ms = CHECK_TIMEOUT_MS;
-    const char *from = offset != NULL ? offset : j->rec.offset;
-    run->offset = from != NULL ? xstrdup(from) : NULL;
-    sched_submit(s, run);
-    return true;
-}
-
 static bool say_taken_over(const struct job *j, struct err *err)
 {
     return err_say(err, "Job %s was not altered: another Sluice has taken over the store",
@@ -122,8 +100,8 @@ static bool say_taken_over(const struct job *j, struct err *err)
 
 /*
  * The store may not know yet that the job is PAUSED: a write of that was refused, or its statement
- * was not understood when it was read. And what is not understood ends here, unless its task is in
- * doubt.
+ * was not understood when it was read. What would resume by itself waits for RESUME JOB from here
+ * on, as does what was not understood, unless its task is in doubt.
  */
 static bool prepare_store(struct job *j, struct job_record *to, struct err *err)
 {
@@ -134,6 +112,10 @@ static bool prepare_store(struct job *j, struct job_record *to, struct err *err)
     case STORE_FAIL: return err_prefix(err, "Job %s was not altered: ", j->rec.name);
     case STORE_STALE:
     case STORE_DUPLICATE: return say_taken_over(j, err);
+    }
+    if (step_is_resumable(to->fail_code)) {
+        to->fail_code = FAIL_MANUAL_PAUSE;
+        sched_set_text(&to->fail_msg, sched_job_altered_text(j));
     }
     if (j->body == NULL && to->fail_code == FAIL_CANNOT_RESUME) {
         to->fail_code = FAIL_MANUAL_PAUSE;
@@ -165,13 +147,9 @@ static bool store_altered(struct job *j, const struct job_record *to, struct err
     return say_taken_over(j, err);
 }
 
-bool sched_alter_finish(struct sched *s, struct sched_request *r, struct run *run)
+static bool alter(struct sched *s, struct sched_request *r, struct job_body *body)
 {
     _cleanup_job_record_ struct job_record to = {0};
-    if (!run->is_ok) {
-        r->err = run->err;
-        return false;
-    }
     struct job *j = find_alterable(s, r);
     if (j == NULL) {
         return false;
@@ -180,8 +158,47 @@ bool sched_alter_finish(struct sched *s, struct sched_request *r, struct run *ru
     if (!prepare_store(j, &to, &r->err) || !store_altered(j, &to, &r->err)) {
         return false;
     }
-    log_info("job.altered", "job", j->rec.name, "id", LOG_FMT("%" PRId64, j->rec.id), "offset",
-             r->job.offset != NULL ? r->job.offset : "unchanged", NULL);
-    sched_job_alter(j, &to, job_body_ref(run->body));
+    log_info("job.altered", "job", j->rec.name, "id", LOG_FMT("%" PRId64, j->rec.id), "user",
+             r->user, "offset", r->job.offset != NULL ? r->job.offset : "unchanged", "code",
+             fail_code_name(to.fail_code), NULL);
+    sched_job_alter(j, &to, job_body_ref(body));
     return true;
+}
+
+bool sched_alter_begin(struct sched *s, struct sched_request *r)
+{
+    char *offset = NULL;
+    const struct job *j = find_alterable(s, r);
+    if (j == NULL) {
+        return false;
+    }
+    struct job_body *body = sched_make_body(s, take_ptr(r->spec), &r->err);
+    if (body == NULL || !read_offset(body, r, &offset, &r->err)) {
+        job_body_unref(body);
+        return false;
+    }
+    free(r->job.offset);
+    r->job.offset = offset;
+    if (r->only_paces) {
+        r->is_ok = alter(s, r, body);
+        job_body_unref(body);
+        return false;
+    }
+    struct run *run = run_create(RUN_CHECK, body, s->options.sink_ops, s->options.sink);
+    job_body_unref(body); /* the run has its own reference */
+    run->owner = r;
+    run->timeout_ms = CHECK_TIMEOUT_MS;
+    const char *from = offset != NULL ? offset : j->rec.offset;
+    run->offset = from != NULL ? xstrdup(from) : NULL;
+    sched_submit_asked(s, run);
+    return true;
+}
+
+bool sched_alter_finish(struct sched *s, struct sched_request *r, struct run *run)
+{
+    if (!run->is_ok) {
+        r->err = run->err;
+        return err_prefix(&r->err, "ALTER JOB was not done: ");
+    }
+    return alter(s, r, run->body);
 }

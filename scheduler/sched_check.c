@@ -96,7 +96,7 @@ void sched_explain_create(struct sched *s, struct sched_request *r)
     run->label_window_ms = s->options.step.label_window_ms;
     run->offset = read_offset(run->body, &r->explain);
     *slot = run;
-    sched_submit(s, run);
+    sched_submit_asked(s, run);
 }
 
 void sched_explain_done(struct sched *s, struct run *run)
@@ -117,6 +117,14 @@ void sched_explain_drop(struct sched *s, struct run *run)
     struct sched_request *r = run->owner;
     give_back(s, run);
     (void)err_set(&r->err, ERR_SERVER_SHUTDOWN, "08S01", "Sluice is shutting down");
+    sched_reply(r);
+}
+
+void sched_explain_late(struct sched *s, struct run *run)
+{
+    struct sched_request *r = run->owner;
+    give_back(s, run);
+    r->err = run->err;
     sched_reply(r);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/quote.h"
 #include "base/xmalloc.h"
 #include "scheduler/sched_private.h"
 
@@ -21,10 +22,11 @@ static bool may_create(const struct sched *s, const char *name, struct err *err)
                        s->options.max_jobs);
     }
     if (sched_find_by_name(s, name) != NULL) {
+        _cleanup_free_ char *quoted = quote_text(name);
         return err_say(err,
                        "errCode = 2, detailMessage = job name exist, jobName:%s. Choose another "
-                       "name, or DROP JOB WHERE jobName = '%s' first",
-                       name, name);
+                       "name, or DROP JOB WHERE jobName = %s first",
+                       name, quoted);
     }
     return true;
 }
@@ -71,7 +73,7 @@ static void begin_create(struct sched *s, struct sched_request *r)
     run->timeout_ms = CHECK_TIMEOUT_MS;
     run->offset = offset != NULL ? xstrdup(offset) : NULL;
     s->n_checks++;
-    sched_submit(s, run);
+    sched_submit_asked(s, run);
 }
 
 static bool finish_create(struct sched *s, struct sched_request *r, struct run *run)
@@ -100,7 +102,7 @@ static bool finish_create(struct sched *s, struct sched_request *r, struct run *
     struct job *j = sched_job_create(s, &r->job, job_body_ref(run->body));
     sched_add_job(s, j);
     log_info("job.created", "job", r->job.name, "id", LOG_FMT("%" PRId64, r->job.id), "user",
-             r->job.definer, NULL);
+             r->user != NULL ? r->user : r->job.definer, NULL);
     sched_job_start(j);
     return true;
 }
@@ -132,13 +134,16 @@ static bool may_change(const struct job *j, enum sched_op op, struct err *err)
     enum job_state state = j->step.state;
     const char *name = j->rec.name;
     if (op == SCHED_PAUSE) {
-        if (state == JOB_PAUSED) {
-            return status_error(err, name, "Can't change job status to the same status");
+        if (state == JOB_PAUSED && (j->body == NULL || !step_may_pause(&j->step))) {
+            return status_error(err, name,
+                                "Can't change job status to the same status: it is PAUSED already. "
+                                "EXPLAIN JOB tells why and what resumes it");
         }
-        if (!step_may_move(state, JOB_PAUSED)) {
+        if (state != JOB_PAUSED && !step_may_move(state, JOB_PAUSED)) {
             return status_error(
                 err, name,
-                LOG_FMT("Can't update job %s status to the PAUSED status", job_state_name(state)));
+                LOG_FMT("Can't update job %s status to the PAUSED status: it will not run again",
+                        job_state_name(state)));
         }
     }
     if (op == SCHED_RESUME) {
@@ -146,23 +151,27 @@ static bool may_change(const struct job *j, enum sched_op op, struct err *err)
             return status_error(err, name,
                                 state == JOB_RUNNING
                                     ? "Can't change job status to the same status, job already "
-                                      "running"
-                                    : "Can't change job status to the same status");
+                                      "running. EXPLAIN JOB tells what it does"
+                                    : "Can't change job status to the same status: it is PENDING, "
+                                      "about to run. EXPLAIN JOB tells what it waits for");
         }
         if (!step_may_move(state, JOB_PENDING)) {
             return status_error(
                 err, name,
-                LOG_FMT("Can't update job %s status to the RUNNING status", job_state_name(state)));
+                LOG_FMT("Can't update job %s status to the RUNNING status: it will not run again. "
+                        "DROP it and CREATE another",
+                        job_state_name(state)));
         }
         if (j->step.fail_code == FAIL_LABEL_TAKEN) {
             return err_say(err, "Job %s cannot be resumed before its task is decided. %s", name,
                            j->rec.fail_msg);
         }
         if (j->body == NULL) {
+            _cleanup_free_ char *quoted = quote_name(name);
             return err_say(err,
                            "Job %s cannot be resumed: %s. Give it another one with ALTER JOB %s "
                            "INSERT ..., or DROP it",
-                           name, j->rec.fail_msg, name);
+                           name, j->rec.fail_msg, quoted);
         }
     }
     return true;
@@ -181,8 +190,9 @@ static bool change(struct job *j, enum step_event_kind kind, struct err *err)
                    j->rec.name);
 }
 
-static bool drop(struct sched *s, struct job *j, struct err *err)
+static bool drop(struct sched *s, struct job *j, struct sched_request *r)
 {
+    struct err *err = &r->err;
     const struct sched_options *o = &s->options;
     enum store_result result = o->store_ops->job_delete(o->store, j->rec.id, err);
     if (result == STORE_FAIL) {
@@ -192,19 +202,43 @@ static bool drop(struct sched *s, struct job *j, struct err *err)
         return err_say(err, "Job %s was not dropped: another Sluice has taken over the store",
                        j->rec.name);
     }
-    log_info("job.dropped", "job", j->rec.name, "id", LOG_FMT("%" PRId64, j->rec.id), NULL);
+    log_info("job.dropped", "job", j->rec.name, "id", LOG_FMT("%" PRId64, j->rec.id), "user",
+             r->user, NULL);
     sched_remove_job(s, j);
+    return true;
+}
+
+/* That no answer of Doris's but a user decided is told with the task, for as long as it is kept. */
+static bool decide(struct job *j, bool is_committed, struct err *err)
+{
+    const char *as = is_committed ? "COMMITTED" : "ABORTED";
+    const char *who = j->actor != NULL ? j->actor : "the user";
+    int64_t n_before = j->rec.n_succeeded + j->rec.n_failed;
+    _cleanup_free_ char *first_error = j->task.first_error;
+    log_warn("task.resolved", "job", j->rec.name, "label", j->task.label, "as", as, "user",
+             j->actor, NULL);
+    (void)err_say(&j->last_err, "resolved as %s by %s", as, who); /* the ErrorMsg of one ABORTED */
+    j->task.first_error = is_committed          ? xasprintf("resolved as %s by %s", as, who)
+                          : first_error != NULL ? xstrdup(first_error)
+                                                : NULL;
+    sched_job_event(j, &(struct step_event){
+                           .kind = EV_RESOLVE, .now = sched_now(), .u.is_committed = is_committed});
+    if (j->rec.n_succeeded + j->rec.n_failed == n_before) {
+        sched_set_text(&j->task.first_error, take_ptr(first_error)); /* it is in doubt as before */
+        return err_say(err, "The decision was not stored: %s", j->last_err.msg);
+    }
     return true;
 }
 
 static bool resolve(struct job *j, const struct sched_request *r, struct err *err)
 {
     if (j->body == NULL && j->task.id != 0) {
+        _cleanup_free_ char *quoted = quote_name(j->rec.name);
         return err_say(err,
                        "Task %" PRId64
                        " of job %s cannot be decided before the job has a statement "
                        "that is understood: give it one with ALTER JOB %s INSERT ... (%s)",
-                       j->task.id, j->rec.name, j->rec.name, j->rec.fail_msg);
+                       j->task.id, j->rec.name, quoted, j->rec.fail_msg);
     }
     if (j->step.phase != PHASE_DOUBT) {
         return err_say(err,
@@ -216,17 +250,7 @@ static bool resolve(struct job *j, const struct sched_request *r, struct err *er
         return err_say(err, "The task in doubt of job %s is %" PRId64 ", not %" PRId64, j->rec.name,
                        j->task.id, r->task_id);
     }
-    log_warn("task.resolved", "job", j->rec.name, "label", j->task.label, "as",
-             r->is_committed ? "COMMITTED" : "ABORTED", NULL);
-    (void)err_say(&j->last_err, "resolved by the user as ABORTED");
-    int64_t n_before = j->rec.n_succeeded + j->rec.n_failed;
-    sched_job_event(j, &(struct step_event){.kind = EV_RESOLVE,
-                                            .now = sched_now(),
-                                            .u.is_committed = r->is_committed});
-    if (j->rec.n_succeeded + j->rec.n_failed == n_before) {
-        return err_say(err, "The decision was not stored: %s", j->last_err.msg);
-    }
-    return true;
+    return decide(j, r->is_committed, err);
 }
 
 /*
@@ -255,7 +279,7 @@ static bool cancel(struct job *j, int64_t task_id, struct err *err)
                        "task of job %s is %" PRId64,
                        task_id, j->rec.name, j->task.id);
     }
-    log_info("task.cancel", "job", j->rec.name, "label", j->task.label, NULL);
+    log_info("task.cancel", "job", j->rec.name, "label", j->task.label, "user", j->actor, NULL);
     sched_job_say(j, xasprintf("Task %" PRId64 " is being canceled: its statement is stopped, then "
                                "Doris is asked whether it was loaded",
                                task_id));
@@ -296,19 +320,15 @@ struct job *sched_same_job(struct sched *s, struct sched_request *r)
     return j;
 }
 
-static bool change_job(struct sched *s, struct sched_request *r)
+static bool carry_out(struct job *j, struct sched_request *r)
 {
-    struct job *j = sched_same_job(s, r);
-    if (j == NULL || !may_change(j, r->op, &r->err)) {
-        return false;
-    }
     switch (r->op) {
     case SCHED_PAUSE: return change(j, EV_PAUSE, &r->err);
     case SCHED_RESUME: return change(j, EV_RESUME, &r->err);
-    case SCHED_DROP: return drop(s, j, &r->err);
     case SCHED_RESOLVE: return resolve(j, r, &r->err);
     case SCHED_CANCEL: return cancel(j, r->task_id, &r->err);
     case SCHED_EXPLAIN: sched_explain_job(j, &r->explain); return true;
+    case SCHED_DROP:
     case SCHED_ALTER:
     case SCHED_CHECK:
     case SCHED_FORGET:
@@ -317,6 +337,21 @@ static bool change_job(struct sched *s, struct sched_request *r)
     case SCHED_SNAPSHOT: break;
     }
     return false;
+}
+
+static bool change_job(struct sched *s, struct sched_request *r)
+{
+    struct job *j = sched_same_job(s, r);
+    if (j == NULL || !may_change(j, r->op, &r->err)) {
+        return false;
+    }
+    if (r->op == SCHED_DROP) {
+        return drop(s, j, r);
+    }
+    j->actor = r->user;
+    bool is_done = carry_out(j, r);
+    j->actor = NULL;
+    return is_done;
 }
 
 void sched_command(struct sched *s, struct sched_request *r)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/quote.h"
 #include "base/xmalloc.h"
 #include "scheduler/sched_private.h"
 
@@ -74,6 +75,12 @@ static const char *range_of(const struct job *j)
     return j->task.running_offset != NULL ? j->task.running_offset : j->task.range;
 }
 
+/* Is the job PAUSED by a problem? Its reason is an ERROR, and further lines on it are not: one each. */
+static bool has_reason(const struct job *j)
+{
+    return j->step.state == JOB_PAUSED && j->step.fail_code != FAIL_MANUAL_PAUSE;
+}
+
 static void add_state(const struct job *j, struct explain *e)
 {
     const char *code = fail_code_name(j->step.fail_code);
@@ -85,56 +92,69 @@ static void add_state(const struct job *j, struct explain *e)
         explain_add(e, "state", "%s %s", job_state_name(j->step.state), for_ms);
     }
     if (j->step.state == JOB_PAUSED) {
-        bool is_wanted = j->step.fail_code == FAIL_MANUAL_PAUSE;
-        (is_wanted ? explain_add : explain_fail)(e, "reason", "%s: %s", code,
-                                                 j->rec.fail_msg != NULL ? j->rec.fail_msg
-                                                                         : "no reason was stored");
+        (has_reason(j) ? explain_fail : explain_add)(
+            e, "reason", "%s: %s", code,
+            j->rec.fail_msg != NULL ? j->rec.fail_msg : "no reason was stored");
     }
+}
+
+/* The caller owns it. */
+static char *resume_statement(const struct job *j)
+{
+    _cleanup_free_ char *name = quote_text(j->rec.name);
+    return xasprintf("RESUME JOB WHERE jobName = %s", name);
 }
 
 static void add_automatic_resume(const struct job *j, struct explain *e)
 {
     const struct step_config *config = &j->sched->options.step;
+    _cleanup_free_ char *resume = resume_statement(j);
     if (!wheel_timer_is_set(&j->timer)) {
         explain_add(e, "what resumes it",
-                    "by itself, after what is still under way (see phase); RESUME JOB does it "
-                    "at once");
+                    "by itself, after what is still under way (see phase); %s does it at once",
+                    resume);
         return;
     }
     _cleanup_free_ char *in = left(j->trace.due_ms);
     if (j->step.fail_code == FAIL_STORE) {
         explain_add(e, "what resumes it",
-                    "by itself %s, as often as it takes for the store to accept writes; RESUME JOB "
-                    "does it at once",
-                    in);
+                    "by itself %s, as often as it takes for the store to accept writes; %s does it "
+                    "at once, PAUSE JOB prevents it",
+                    in, resume);
         return;
     }
     explain_add(e, "what resumes it",
-                "by itself %s, attempt %" PRId64 " of %" PRId64 "; RESUME JOB does it at once and "
-                "begins to count anew",
-                in, j->step.n_resumes + 1, config->max_resumes);
+                "by itself %s, attempt %" PRId64 " of %" PRId64
+                "; %s does it at once and begins to "
+                "count anew, PAUSE JOB prevents it",
+                in, j->step.n_resumes + 1, config->max_resumes, resume);
 }
 
-static const char *advice_of(enum fail_code code)
+/* What stands before the RESUME JOB, and behind it. */
+static void advice_of(enum fail_code code, const char **ret_before, const char **ret_behind)
 {
+    *ret_before = "";
+    *ret_behind = "";
     switch (code) {
     case FAIL_TOO_MANY_ROWS:
-        return "RESUME JOB, after the rows, the target or session.insert_max_filter_ratio and "
-               "session.enable_insert_strict were changed (ALTER JOB): the same files are loaded "
-               "again";
-    case FAIL_MANUAL_PAUSE: return "RESUME JOB";
+        *ret_behind = ", after the rows, the target or session.insert_max_filter_ratio and "
+                      "session.enable_insert_strict were changed (ALTER JOB): the same files are "
+                      "loaded again";
+        return;
     case FAIL_CANNOT_RESUME:
-        return "RESUME JOB, once the cause is gone: the automatic attempts are over";
+        *ret_behind = ", once the cause is gone: the automatic attempts are over";
+        return;
     case FAIL_IN_DOUBT:
-        return "your decision, see \"decide\"; or RESUME JOB, which asks Doris for the label once "
-               "more";
-    case FAIL_LABEL_TAKEN: return "your decision, see \"decide\", and then RESUME JOB";
+        *ret_before = "your decision, see \"decide\"; or ";
+        *ret_behind = ", which asks Doris for the label once more";
+        return;
+    case FAIL_LABEL_TAKEN: *ret_before = "your decision, see \"decide\", and then "; return;
+    case FAIL_MANUAL_PAUSE:
     case FAIL_NONE:
     case FAIL_INTERNAL:
     case FAIL_GET_REMOTE_DATA:
-    case FAIL_STORE: break;
+    case FAIL_STORE: return;
     }
-    return "RESUME JOB";
 }
 
 static void add_resume(const struct job *j, struct explain *e)
@@ -148,7 +168,11 @@ static void add_resume(const struct job *j, struct explain *e)
     } else if (step_is_resumable(j->step.fail_code)) {
         add_automatic_resume(j, e);
     } else {
-        explain_add(e, "what resumes it", "%s", advice_of(j->step.fail_code));
+        _cleanup_free_ char *resume = resume_statement(j);
+        const char *before = NULL;
+        const char *behind = NULL;
+        advice_of(j->step.fail_code, &before, &behind);
+        explain_add(e, "what resumes it", "%s%s%s", before, resume, behind);
     }
 }
 
@@ -246,20 +270,22 @@ static void add_asking(const struct job *j, const char *for_ms, struct explain *
 
 static void add_doubt(const struct job *j, struct explain *e)
 {
-    explain_fail(e, "phase",
-                 "in doubt: nothing can tell whether task %" PRId64 " was loaded, so nothing more "
-                 "is loaded",
-                 j->task.id);
+    _cleanup_free_ char *quoted = quote_name(j->rec.name);
+    _cleanup_free_ char *resume = resume_statement(j);
+    (has_reason(j) ? explain_add : explain_fail)(e, "phase",
+                                                 "in doubt: nothing can tell whether task %" PRId64
+                                                 " was loaded, so nothing more is loaded",
+                                                 j->task.id);
     explain_add(e, "range in doubt", "%s", range_of(j));
     explain_add(e, "label in doubt", "%s of database %s", j->task.label, j->rec.target_db);
     explain_add(e, "look at",
                 "the rows of that range in %s.%s, and SHOW TRANSACTION FROM %s WHERE LABEL = '%s'",
                 j->rec.target_db, j->rec.target_table, j->rec.target_db, j->task.label);
     explain_add(e, "decide", "rows are there: ALTER JOB %s RESOLVE TASK %" PRId64 " AS COMMITTED",
-                j->rec.name, j->task.id);
+                quoted, j->task.id);
     explain_add(e, "decide", "rows are not there: ALTER JOB %s RESOLVE TASK %" PRId64 " AS ABORTED",
-                j->rec.name, j->task.id);
-    explain_add(e, "decide", "and then: RESUME JOB WHERE jobName = '%s'", j->rec.name);
+                quoted, j->task.id);
+    explain_add(e, "decide", "and then: %s", resume);
 }
 
 static void add_phase(const struct job *j, struct explain *e)
@@ -329,8 +355,8 @@ static void add_listing(const struct job *j, struct explain *e)
         explain_add(e, "last listing", "%s: nothing new, and it is the end", when);
         return;
     case PLAN_FAIL:
-        explain_fail(e, "last listing", "%s: failed: %s", when,
-                     t->plan_error != NULL ? t->plan_error : "");
+        (has_reason(j) ? explain_add : explain_fail)(e, "last listing", "%s: failed: %s", when,
+                                                     t->plan_error != NULL ? t->plan_error : "");
         return;
     }
 }
@@ -378,7 +404,8 @@ static void add_summary(const struct job *j, struct explain *e)
     case JOB_PAUSED:
         if (j->step.fail_code == FAIL_MANUAL_PAUSE) {
             e->section = EXPLAIN_SUMMARY;
-            explain_warn(e, "summary", "job %s does not move: it is PAUSED by the user", name);
+            explain_warn(e, "summary", "job %s does not move: it is PAUSED %s", name,
+                         sched_job_pause_text(j));
             return;
         }
         explain_sum_up(e, "the job is PAUSED", "the job does not move");

@@ -53,6 +53,15 @@ static void set_body(struct job *j, struct job_body *body)
     }
 }
 
+void sched_job_count(const struct job *j, int64_t n)
+{
+    struct sched_counters *c = &j->sched->counters;
+    atomic_fetch_add(&c->jobs[j->rec.state], n);
+    if (j->rec.state == JOB_PAUSED) {
+        atomic_fetch_add(&c->paused[j->rec.fail_code], n);
+    }
+}
+
 struct job *sched_job_create(struct sched *s, const struct job_record *rec, struct job_body *body)
 {
     struct job *j = xcalloc(1, sizeof(*j));
@@ -64,7 +73,7 @@ struct job *sched_job_create(struct sched *s, const struct job_record *rec, stru
         .n_resumes = rec->n_resumes,
     };
     set_body(j, body);
-    atomic_fetch_add(&s->counters.jobs[j->rec.state], 1);
+    sched_job_count(j, 1);
     return j;
 }
 
@@ -74,7 +83,7 @@ void sched_job_destroy(struct job *j)
         return;
     }
     wheel_unset(&j->sched->wheel, &j->timer);
-    atomic_fetch_sub(&j->sched->counters.jobs[j->rec.state], 1);
+    sched_job_count(j, -1);
     if (j->run != NULL) {
         j->run->owner = NULL;
         cancel_raise(&j->run->cancel);
@@ -93,6 +102,7 @@ void sched_job_destroy(struct job *j)
     free(j->end_offset);
     free(j->runtime_msg);
     free(j->trace.plan_error);
+    sched_job_forget_news(j);
     free(j);
 }
 
@@ -108,15 +118,18 @@ static void keep_finished(struct job *j, const struct task_record *task)
 
 /* --- following the machine -------------------------------------------------------------------- */
 
-static void log_reason(const struct job *j)
+static void log_paused(const struct job *j, enum step_reason reason)
 {
+    bool is_asked = reason == WHY_MANUAL || reason == WHY_RESOLVED;
     log_warn("job.paused", "job", j->rec.name, "code", fail_code_name(j->step.fail_code), "task",
-             LOG_FMT("%" PRId64, j->task.id), "reason", j->rec.fail_msg, NULL);
+             LOG_FMT("%" PRId64, j->task.id), "user", is_asked ? j->actor : NULL, "reason",
+             j->rec.fail_msg, NULL);
 }
 
-static void count_state(struct sched *s, enum job_state state, int64_t n)
+static void log_resumed(const struct job *j, enum fail_code code)
 {
-    atomic_fetch_add(&s->counters.jobs[state], n);
+    log_info("job.resumed", "job", j->rec.name, "by", j->actor != NULL ? "user" : "auto", "user",
+             j->actor, "code", fail_code_name(code), NULL);
 }
 
 /* After step(): the record follows the machine. */
@@ -125,17 +138,21 @@ static void follow(struct job *j, enum step_reason reason)
     if (j->step.state != j->rec.state) {
         log_debug("job.state", "job", j->rec.name, "from", job_state_name(j->rec.state), "to",
                   job_state_name(j->step.state), "phase", step_phase_name(j->step.phase), NULL);
+        sched_job_forget_news(j);
+    }
+    if (j->rec.state == JOB_PAUSED && j->step.state != JOB_PAUSED) {
+        log_resumed(j, j->rec.fail_code);
     }
     sched_trace_moved(j, j->rec.state);
-    count_state(j->sched, j->rec.state, -1);
-    count_state(j->sched, j->step.state, 1);
+    sched_job_count(j, -1);
     j->rec.state = j->step.state;
     j->rec.fail_code = j->step.fail_code;
     j->rec.n_resumes = j->step.n_resumes;
+    sched_job_count(j, 1);
     if (reason != WHY_NONE) {
         sched_set_text(&j->rec.fail_msg, sched_job_reason_text(j, reason));
         atomic_fetch_add(&j->sched->counters.in_doubt, j->step.phase == PHASE_DOUBT);
-        log_reason(j);
+        log_paused(j, reason);
     } else if (j->step.fail_code == FAIL_NONE) {
         sched_set_text(&j->rec.fail_msg, NULL);
     }
@@ -479,6 +496,17 @@ void sched_job_say(struct job *j, char *text)
 
 /* --- start ------------------------------------------------------------------------------------ */
 
+/* What is known of the source's end is never behind where the job itself stands. */
+static void raise_end(struct job *j, const char *offset)
+{
+    if (j->body == NULL || offset == NULL) {
+        return;
+    }
+    if (j->end_offset == NULL || j->body->ops->is_later(offset, j->end_offset)) {
+        sched_set_text(&j->end_offset, j->body->ops->show_offset(offset));
+    }
+}
+
 void sched_job_restore_task(struct job *j, const struct task_record *task)
 {
     if (task_state_is_final(task->state)) {
@@ -486,9 +514,9 @@ void sched_job_restore_task(struct job *j, const struct task_record *task)
         if (task->id == j->rec.committed_task_id) {
             j->step.has_witness = task->txn_id != NULL;
             j->step.witness_ms = task->finish_ms;
-            if (j->body != NULL) { /* the newest that is known until the source is listed again */
-                sched_set_text(&j->end_offset, j->body->ops->show_offset(task->offset_after));
-            }
+            raise_end(j,
+                      task->offset_after); /* the newest known until the source is listed again */
+            raise_end(j, j->rec.offset);   /* an ALTER JOB has moved it since */
         }
         return;
     }
@@ -496,6 +524,7 @@ void sched_job_restore_task(struct job *j, const struct task_record *task)
     task_record_copy(task, &j->task);
     j->step.task_id = task->id;
     j->step.intent_ms = task->create_ms;
+    raise_end(j, task->offset_after);
 }
 
 void sched_job_start(struct job *j)
@@ -508,13 +537,24 @@ void sched_job_start(struct job *j)
 void sched_job_alter(struct job *j, struct job_record *to, struct job_body *body)
 {
     bool was_unusable = j->body == NULL;
+    struct step_event event = {.kind = EV_PAUSE, .now = sched_now()};
+    sched_job_count(j, -1);
     job_record_fini(&j->rec);
     j->rec = *to;
     *to = (struct job_record){0};
-    j->step.fail_code = j->rec.fail_code;
+    sched_job_count(j, 1);
     set_body(j, body);
+    if (j->end_offset != NULL) {
+        raise_end(j, j->rec.offset);
+    }
     touch(j);
     if (was_unusable) {
+        j->step.fail_code = j->rec.fail_code;
         sched_job_start(j); /* as after a restart: a task that is open is asked for */
+    } else if (j->step.fail_code != j->rec.fail_code) {
+        (void)step(&j->step, &event, &j->sched->options.step); /* what it wants stored is */
+        assert(j->step.fail_code == j->rec.fail_code);
+        event = stored(STORE_OK);
+        sched_job_event(j, &event);
     }
 }

@@ -28,6 +28,19 @@ struct job_trace {
     char *plan_error; /* owned; of PLAN_FAIL, or of the missing FE */
 };
 
+/* What may come back every few seconds for hours is logged when it changes: sched_result.c. */
+enum job_news { NEWS_ANSWER, NEWS_LABEL, NEWS_WITNESS, N_JOB_NEWS };
+
+/* The FE cannot be asked: one outage, however many jobs wait for its end. Monotonic ms. */
+struct outage {
+    size_t n_waiting;
+    size_t n_most; /* since it began */
+    size_t n_told; /* as logged last */
+    int64_t since_ms;
+    int64_t told_ms;
+    char *reason; /* owned; as logged last */
+};
+
 /* One job, as the scheduler's thread has it. */
 struct job {
     struct sched *sched;   /* borrowed */
@@ -46,7 +59,10 @@ struct job {
     char *runtime_msg;
     struct job_view *view; /* NULL: to be made anew */
     bool is_held;          /* wants to plan, waits for recovery */
+    const char *actor;     /* borrowed: who sent the statement that changes it now, NULL: nobody */
     struct job_trace trace;
+    bool is_waiting;        /* one of the scheduler's outage */
+    char *news[N_JOB_NEWS]; /* owned; as logged last, NULL when it is to be logged again */
 };
 
 /* EXPLAIN CREATE JOBs at a time: each may keep a runner for a minute. */
@@ -55,8 +71,10 @@ enum { SCHED_MOST_EXPLAINS = 4 };
 struct sched {
     struct sched_options options;
     struct event_base *base;
-    struct event *wake; /* the wheel's next tick */
-    struct msgq *queue; /* requests and finished runs */
+    struct event *wake;      /* the wheel's next tick */
+    struct event *overdue;   /* the next statement that has waited too long for a thread */
+    int64_t longest_wait_ms; /* for a thread */
+    struct msgq *queue;      /* requests and finished runs */
     struct run_pool *pool;
     struct wheel wheel;
     struct job **jobs; /* by id */
@@ -65,6 +83,7 @@ struct sched {
     size_t n_checks;     /* CREATE JOBs being checked; they count against max_jobs */
     struct run *explains[SCHED_MOST_EXPLAINS]; /* under way or waiting, borrowed; NULL: free */
     struct sched_counters counters;
+    struct outage outage;
     bool is_stopping;
     bool is_started;
     pthread_t thread;
@@ -82,6 +101,8 @@ void sched_remove_job(struct sched *s, struct job *j); /* destroys it */
  */
 bool sched_must_hold(const struct job *j);
 void sched_submit(struct sched *s, struct run *run);
+/* CHECK, EXPLAIN: what a statement waits for. It is given up when no thread begins in time. */
+void sched_submit_asked(struct sched *s, struct run *run);
 const struct source_ops *sched_find_source(const struct sched *s, const char *tvf);
 /* Takes the spec, also on failure (NULL). */
 struct job_body *sched_make_body(const struct sched *s, struct job_spec *spec, struct err *err);
@@ -97,6 +118,8 @@ static inline void sched_set_text(char **to, char *text)
 /* sched_job.c */
 struct job *sched_job_create(struct sched *s, const struct job_record *rec, struct job_body *body);
 void sched_job_destroy(struct job *j);
+/* The counters of its state, and of the reason when it is PAUSED: 1 or -1, around each change. */
+void sched_job_count(const struct job *j, int64_t n);
 void sched_job_event(struct job *j, const struct step_event *event);
 /* What ALTER JOB changed, when it is stored. Takes the texts of `to`, and `body`. */
 void sched_job_alter(struct job *j, struct job_record *to, struct job_body *body);
@@ -114,11 +137,17 @@ enum store_result sched_job_change(struct job *j, enum step_event_kind kind, str
 
 /* sched_result.c */
 void sched_job_run_done(struct job *j, struct run *run);
+/* The job was paused or resumed, or is gone: what is found next is news. */
+void sched_job_forget_news(struct job *j);
 
 /* sched_show.c */
 struct job_view *sched_job_view(struct job *j); /* a new reference */
 /* The sentence for jobs().ErrorMsg; the caller owns it. */
 char *sched_job_reason_text(const struct job *j, enum step_reason reason);
+/* The same of a job that ALTER JOB keeps from resuming by itself. */
+char *sched_job_altered_text(const struct job *j);
+/* What paused a job whose code is MANUAL_PAUSE_ERR: "by the user"; a constant. */
+const char *sched_job_pause_text(const struct job *j);
 /* What a task waits for, after its label was asked; NULL when that told how it ended. */
 char *sched_job_label_text(const struct job *j, const struct run *run);
 
@@ -133,10 +162,13 @@ void sched_explain_create(struct sched *s, struct sched_request *r);
 void sched_explain_done(struct sched *s, struct run *run);
 /* A run that no thread has begun is given up. */
 void sched_explain_drop(struct sched *s, struct run *run);
+/* No thread was free in time: run->err says so. */
+void sched_explain_late(struct sched *s, struct run *run);
 void sched_explain_forget(struct sched *s, uint64_t session_id);
 
 /* sched_alter.c */
-bool sched_alter_begin(struct sched *s, struct sched_request *r); /* false: refused, err is set */
+/* False: it is answered, refused with err or done. Else it is when its check has ended. */
+bool sched_alter_begin(struct sched *s, struct sched_request *r);
 bool sched_alter_finish(struct sched *s, struct sched_request *r, struct run *run);
 
 /* sched_command.c */

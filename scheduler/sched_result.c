@@ -2,11 +2,17 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xmalloc.h"
 #include "scheduler/sched_private.h"
+
+enum {
+    OUTAGE_NEWS_MS = 5 * 1000, /* no more often, however many jobs wait and whatever they find */
+    OUTAGE_AGAIN_MS = 60 * 1000,
+};
 
 static void note_error(struct job *j, struct run *run)
 {
@@ -14,6 +20,108 @@ static void note_error(struct job *j, struct run *run)
         j->last_err = run->err;
     }
 }
+
+/* --- what is logged ---------------------------------------------------------------------------- */
+
+/* The last one ends the outage. */
+static void leave_outage(struct job *j, const char *because)
+{
+    struct outage *o = &j->sched->outage;
+    if (!j->is_waiting) {
+        return;
+    }
+    j->is_waiting = false;
+    o->n_waiting--;
+    if (o->n_waiting == 0 && !j->sched->is_stopping) {
+        log_info("job.waiting_over", "jobs", LOG_FMT("%zu", o->n_most), "s",
+                 LOG_FMT("%" PRId64, (clock_mono_ms() - o->since_ms) / 1000), "because", because,
+                 NULL);
+    }
+}
+
+void sched_job_forget_news(struct job *j)
+{
+    leave_outage(j, "no job waits any more");
+    for (int i = 0; i < N_JOB_NEWS; i++) {
+        sched_set_text(&j->news[i], NULL);
+    }
+}
+
+/* Found again and again, while a job waits with its task open, say: INFO once, then DEBUG. */
+static enum log_level news_level(struct job *j, enum job_news kind, const char *label,
+                                 const char *found, const char *why)
+{
+    _cleanup_free_ char *text = xasprintf("%s %s %s", label, found, why);
+    if (j->news[kind] != NULL && strcmp(j->news[kind], text) == 0) {
+        return LOG_DEBUG;
+    }
+    sched_set_text(&j->news[kind], take_ptr(text));
+    return LOG_INFO;
+}
+
+static void join_outage(struct job *j, int64_t now_ms)
+{
+    struct outage *o = &j->sched->outage;
+    if (j->is_waiting) {
+        return;
+    }
+    if (o->n_waiting == 0) {
+        o->since_ms = now_ms;
+        o->n_most = 0;
+        o->n_told = 0;
+    }
+    j->is_waiting = true;
+    o->n_waiting++;
+    o->n_most = o->n_waiting > o->n_most ? o->n_waiting : o->n_most;
+}
+
+/* All jobs ask the same FEs: one line for all that wait, when it begins, changes, and each minute. */
+static void log_outage(struct job *j, const struct run *run)
+{
+    struct outage *o = &j->sched->outage;
+    int64_t now_ms = clock_mono_ms();
+    join_outage(j, now_ms);
+    bool is_news =
+        o->n_waiting > o->n_told || o->reason == NULL || strcmp(o->reason, run->err.msg) != 0;
+    int64_t pause_ms = is_news ? OUTAGE_NEWS_MS : OUTAGE_AGAIN_MS;
+    bool is_due = o->n_told == 0 || now_ms - o->told_ms >= pause_ms;
+    enum log_level level = is_due ? LOG_INFO : LOG_DEBUG;
+    if (is_due) {
+        o->told_ms = now_ms;
+        o->n_told = o->n_waiting;
+        sched_set_text(&o->reason, xstrdup(run->err.msg));
+    }
+    if (log_is_on(level)) {
+        log_event(level, "job.waiting", "job", j->rec.name, "jobs", LOG_FMT("%zu", o->n_waiting),
+                  "s", LOG_FMT("%" PRId64, (now_ms - o->since_ms) / 1000), "reason", run->err.msg,
+                  NULL);
+    }
+}
+
+/* Every statement that Doris may have begun is told of; that it could not be sent only once. */
+static void log_answer(struct job *j, const struct run *run)
+{
+    const char *found = load_result_name(run->load_result);
+    enum log_level level = news_level(j, NEWS_ANSWER, run->label, found, run->err.msg);
+    level = run->load_result == LOAD_NOT_SENT ? level : LOG_INFO;
+    if (log_is_on(level)) {
+        log_event(level, "task.answer", "job", j->rec.name, "label", run->label, "result", found,
+                  "reason", run->err.msg, NULL);
+    }
+}
+
+static void log_label(struct job *j, const struct run *run)
+{
+    enum job_news kind = j->step.phase == PHASE_WITNESS ? NEWS_WITNESS : NEWS_LABEL;
+    const char *found = label_state_name(run->label_state);
+    enum log_level level = news_level(j, kind, run->label, found, run->err.msg);
+    if (log_is_on(level)) {
+        log_event(level, "task.label", "job", j->rec.name, "label", run->label, "state", found,
+                  "reason", run->err.msg, NULL);
+    }
+}
+
+/* --- the events -------------------------------------------------------------------------------- */
 
 static struct step_event plan_event(struct job *j, struct run *run)
 {
@@ -25,10 +133,11 @@ static struct step_event plan_event(struct job *j, struct run *run)
     sched_trace_plan(j, run);
     if (!run->is_ok) {
         event.kind = EV_NO_FE;
-        log_info("job.waiting", "job", j->rec.name, "reason", run->err.msg, NULL);
+        log_outage(j, run);
         sched_set_text(&j->runtime_msg, xasprintf("Waiting for the FE: %s", run->err.msg));
         return event;
     }
+    leave_outage(j, "the FE answers");
     if (run->plan.end_offset != NULL) {
         sched_set_text(&j->end_offset, take_ptr(run->plan.end_offset));
     }
@@ -70,8 +179,7 @@ static struct step_event load_event(struct job *j, struct run *run)
         take_report(j, run);
     }
     if (run->load_result != LOAD_VISIBLE) {
-        log_info("task.answer", "job", j->rec.name, "label", j->task.label, "result",
-                 load_result_name(run->load_result), "reason", run->err.msg, NULL);
+        log_answer(j, run);
     }
     return event;
 }
@@ -80,8 +188,7 @@ static struct step_event label_event(struct job *j, struct run *run)
 {
     struct step_event event = {.kind = EV_LABEL, .u.label = run->label_state};
     bool is_witness = j->step.phase == PHASE_WITNESS;
-    log_info("task.label", "job", j->rec.name, "label", run->label, "state",
-             label_state_name(run->label_state), "reason", run->err.msg, NULL);
+    log_label(j, run);
     sched_set_text(&j->runtime_msg, sched_job_label_text(j, run));
     if (!is_witness && run->label_report.txn_id != NULL) {
         sched_set_text(&j->task.txn_id, take_ptr(run->label_report.txn_id));

@@ -1,9 +1,15 @@
 /* What of a job other threads and users see: its view and its sentences. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/quote.h"
 #include "base/xmalloc.h"
 #include "scheduler/sched_private.h"
+
+/* Of a job that is PAUSED as by the user; kept with the job, so that it is known again. */
+static const char resolved[] = "The task in doubt was resolved; RESUME JOB goes on";
+static const char altered[] = "The job was altered; RESUME JOB goes on";
 
 static char *copy_text(const char *text)
 {
@@ -37,12 +43,25 @@ struct job_view *sched_job_view(struct job *j)
 
 static char *doubt_text(const struct job *j, const char *what, const char *advice)
 {
+    _cleanup_free_ char *quoted = quote_name(j->rec.name);
     return xasprintf("%s Task %" PRId64 ", label %s, range %s. Look into %s.%s whether these rows "
                      "are there, then ALTER JOB %s RESOLVE TASK %" PRId64
                      " AS COMMITTED|ABORTED and RESUME JOB%s",
                      what, j->task.id, j->task.label,
                      j->task.running_offset != NULL ? j->task.running_offset : j->task.range,
-                     j->rec.target_db, j->rec.target_table, j->rec.name, j->task.id, advice);
+                     j->rec.target_db, j->rec.target_table, quoted, j->task.id, advice);
+}
+
+/* The error that had PAUSED the job already stays readable. */
+static char *held_text(const struct job *j, const char *text)
+{
+    return j->rec.fail_msg != NULL ? xasprintf("%s (before: %s)", text, j->rec.fail_msg)
+                                   : xstrdup(text);
+}
+
+char *sched_job_altered_text(const struct job *j)
+{
+    return held_text(j, altered);
 }
 
 char *sched_job_reason_text(const struct job *j, enum step_reason reason)
@@ -53,7 +72,7 @@ char *sched_job_reason_text(const struct job *j, enum step_reason reason)
         return j->step.fail_code == FAIL_GET_REMOTE_DATA
                    ? xasprintf("Failed to fetch meta, %s", j->last_err.msg)
                    : xstrdup(j->last_err.msg);
-    case WHY_MANUAL: return xstrdup("Job is paused by the user; RESUME JOB goes on");
+    case WHY_MANUAL: return held_text(j, "Job is paused by the user; RESUME JOB goes on");
     case WHY_BUDGET_SPENT:
         return xasprintf("Auto resume failed after %" PRId64 " attempts. Last error: %s",
                          j->step.n_resumes, j->last_err.msg);
@@ -71,9 +90,18 @@ char *sched_job_reason_text(const struct job *j, enum step_reason reason)
     case WHY_STALE:
         return xstrdup("Another Sluice has taken over this store; this one stopped the job. "
                        "Stop one of the two");
-    case WHY_RESOLVED: return xstrdup("The task in doubt was resolved; RESUME JOB goes on");
+    case WHY_RESOLVED: return xstrdup(resolved);
     }
     return NULL;
+}
+
+const char *sched_job_pause_text(const struct job *j)
+{
+    const char *msg = j->rec.fail_msg != NULL ? j->rec.fail_msg : "";
+    if (strcmp(msg, resolved) == 0) {
+        return "after RESOLVE TASK";
+    }
+    return strncmp(msg, altered, sizeof(altered) - 1) == 0 ? "after ALTER JOB" : "by the user";
 }
 
 char *sched_job_label_text(const struct job *j, const struct run *run)

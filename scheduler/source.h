@@ -81,6 +81,9 @@ struct source_ops {
                                 int64_t deadline_us, const struct cancel *cancel, struct plan *ret,
                                 struct explain *e);
 
+    /* Is the one offset behind the other in the source, both as stored or as shown? Pure. */
+    bool (*is_later)(const char *offset, const char *than);
+
     /* `offset` (the stored form) as CurrentOffset of jobs() shows it; the caller owns the text. */
     char *(*show_offset)(const char *offset);
 };

@@ -311,10 +311,17 @@ static struct step_out on_stored(struct step_job *job, struct step_time now,
     return step_act(ACT_NONE);
 }
 
+bool step_may_pause(const struct step_job *job)
+{
+    bool is_held = job->fail_code == FAIL_MANUAL_PAUSE || job->fail_code == FAIL_IN_DOUBT ||
+                   job->fail_code == FAIL_LABEL_TAKEN;
+    return step_is_active(job) || (job->state == JOB_PAUSED && !is_held);
+}
+
 static struct step_out on_pause(struct step_job *job)
 {
-    assert(step_is_active(job));
-    step_move(job, JOB_PAUSED);
+    assert(step_may_pause(job));
+    step_move(job, JOB_PAUSED); /* or it is, and does not resume by itself any more */
     job->fail_code = FAIL_MANUAL_PAUSE;
     job->is_canceled = job->task_id != 0;
     return (struct step_out){.action = ACT_STORE_JOB, .reason = WHY_MANUAL};

@@ -42,7 +42,9 @@
  * Surely not loaded, and no straggler can be left: CANCELED, and the next tick plans the range anew
  * under the next task id. While a straggler may live the job waits with the task open, asking; a
  * PAUSE and RESUME of the job take the cancellation back. It is not stored: after a crash the task
- * is taken up as any other.
+ * is taken up as any other. Its range is loaded either way, by this task or the next one; but after
+ * a crash anything sent may still be a straggler, so that a stored cancellation would hold the job
+ * up for the whole life of a statement, where taking the task up again holds up nothing.
  */
 #ifndef SCHEDULER_STEP_H
 #define SCHEDULER_STEP_H
@@ -116,7 +118,7 @@ enum step_event_kind {
     EV_LABEL,  /* u.label: of the task in ASKING, of the witness in WITNESS */
     EV_FENCED,
     EV_STORED, /* u.stored: what became of the last ACT_STORE_… */
-    EV_PAUSE,
+    EV_PAUSE,  /* wants step_may_pause() */
     EV_RESUME,
     EV_RESOLVE, /* u.is_committed: the user decides about an IN_DOUBT task */
     EV_CANCEL,  /* the user wants the open task of an active job canceled */
@@ -186,6 +188,11 @@ struct step_out step(struct step_job *job, const struct step_event *event,
 
 /* The table of legal moves. */
 bool step_may_move(enum job_state from, enum job_state to);
+/*
+ * PAUSE is for a job that moves, or will by itself: one that an error has PAUSED is held by it. What
+ * is in doubt stays so, since only RESOLVE or RESUME may decide about it.
+ */
+bool step_may_pause(const struct step_job *job);
 const char *step_phase_name(enum step_phase phase);
 /* min(2^n * first, 30 * first): 10, 20, 40, 80, 160, 300 s with Doris's 10 s. */
 int64_t step_resume_delay_ms(int64_t n_resumes, int64_t first_ms);

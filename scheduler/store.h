@@ -89,8 +89,8 @@ struct store_ops {
     enum store_result (*task_begin)(struct store *st, const struct task_record *task,
                                     struct err *err);
     /*
-     * The only call that moves an offset: task -> SUCCESS (stat, finish_ms, txn_id of `task`), job
-     * offset := task->offset_after, committed_task_id := task->id, counters and statistics added,
+     * The only call that moves an offset: task -> SUCCESS (stat, finish_ms, txn_id, first_error of
+     * `task`), job offset := task->offset_after, committed_task_id := task->id, counters and statistics added,
      * n_resumes cleared, and the failure unless the job is PAUSED. Prunes old tasks.
      */
     enum store_result (*task_commit)(struct store *st, const struct task_record *task,

@@ -1,6 +1,7 @@
 #include <sqlite3.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/xmalloc.h"
 #include "scheduler/store_crypt.h"
 #include "scheduler/store_error.h"
@@ -24,7 +25,8 @@ struct crypt {
     struct store_seal *seal;
     char *check; /* owned; NULL: nothing is encrypted */
     bool is_scrubbed;
-    bool is_new; /* never opened before: there is nothing to wipe */
+    bool is_new;  /* never opened before: there is nothing to wipe */
+    int n_sealed; /* rows that were encrypted, or encrypted anew */
 };
 
 static void crypt_fini(struct crypt *c)
@@ -141,8 +143,9 @@ static bool write_check(const struct crypt *c, struct err *err)
     return rc == SQLITE_DONE || fail(c, rc, "note its key", err);
 }
 
-static bool seal_rows(const struct crypt *c, struct err *err)
+static bool seal_rows(struct crypt *c, struct err *err)
 {
+    int n_before = sqlite3_total_changes(c->db);
     const struct store_rows_table *const tables[] = {&store_rows_jobs, &store_rows_tasks};
     enum store_rows_from from = c->check != NULL ? STORE_ROWS_SEALED : STORE_ROWS_PLAIN;
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
@@ -151,6 +154,7 @@ static bool seal_rows(const struct crypt *c, struct err *err)
             return fail(c, rc, "encrypt it", err);
         }
     }
+    c->n_sealed = sqlite3_total_changes(c->db) - n_before;
     return write_check(c, err) && execute(c, "COMMIT", "encrypt it", err);
 }
 
@@ -189,11 +193,32 @@ static bool scrub(const struct crypt *c, struct err *err)
            execute(c, "UPDATE meta SET is_scrubbed = 1", "note that it was wiped", err);
 }
 
+/*
+ * That the whole store is under the first key now is what whoever removes an old one waits for. Also
+ * when an earlier start did it, and died before it was sure that nothing is left of the old.
+ */
+static void tell(const struct crypt *c)
+{
+    struct span old = store_seal_key_id(span_of(c->check != NULL ? c->check : ""));
+    _cleanup_free_ char *former = old.n > 0 ? span_dup(old) : xstrdup("none");
+    log_info("store.rekeyed", "n", LOG_FMT("%d", c->n_sealed), "key", c->seal->keys.items[0].id,
+             "former", former, "store", c->path, NULL);
+}
+
 static bool run(struct crypt *c, struct err *err)
 {
-    return read_meta(c, err) && get_key(c, err) && (c->check == NULL || try_key(c, err)) &&
-           store_schema_migrate(c->db, c->path, c->version, err) &&
-           (is_current(c) || seal_store(c, err)) && (c->is_scrubbed || scrub(c, err));
+    if (!read_meta(c, err) || !get_key(c, err) || (c->check != NULL && !try_key(c, err)) ||
+        !store_schema_migrate(c->db, c->path, c->version, err)) {
+        return false;
+    }
+    bool is_changed = !is_current(c) || !c->is_scrubbed;
+    if ((!is_current(c) && !seal_store(c, err)) || (!c->is_scrubbed && !scrub(c, err))) {
+        return false;
+    }
+    if (is_changed && !c->is_new) {
+        tell(c);
+    }
+    return true;
 }
 
 bool store_crypt_open(struct sqlite3 *db, const char *path, int64_t version, const char *key_file,

@@ -1,7 +1,8 @@
 /*
  * Which key a store is encrypted with, and making it so: a store of an earlier version is encrypted
  * when it is opened, one whose key is no longer the first of the key file is encrypted anew, and no
- * trace of what was there before stays in the file. Used by the parts of the SQLite store only.
+ * trace of what was there before stays in the file; then it is logged, as store.rekeyed. Used by the
+ * parts of the SQLite store only.
  */
 #ifndef SCHEDULER_STORE_CRYPT_H
 #define SCHEDULER_STORE_CRYPT_H

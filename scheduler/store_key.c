@@ -19,7 +19,9 @@ static const char ADVICE[] =
     "# It decrypts the secrets of the jobs in the store. Keep it secret, and keep a copy: without\n"
     "# it the jobs are lost. The first key is the one in use, keys below it are old ones that are\n"
     "# still accepted. For a new key put a line of 64 hexadecimal digits (openssl rand -hex 32)\n"
-    "# above the others and restart Sluice: it encrypts the store anew, and the old line can go.\n";
+    "# above the others and restart Sluice: it encrypts the store anew and logs store.rekeyed; "
+    "then\n"
+    "# the old line can go.\n";
 
 void store_keys_fini(struct store_keys *keys)
 {

@@ -64,7 +64,7 @@ static const char *const queries[N_QUERIES] = {
     [Q_TASK_COMMIT] =
         "UPDATE tasks SET state = 'SUCCESS', start_ms = max(start_ms, ?4), finish_ms = ?5, "
         "txn_id = ?6, scanned_rows = ?7, load_bytes = ?8, file_number = ?9, file_size = ?10, "
-        "filtered_rows = ?11 "
+        "filtered_rows = ?11, first_error = ?12 "
         "WHERE job_id = ?1 AND id = ?2 AND offset_after = ?3 AND " UNFINISHED,
     [Q_JOB_COMMIT] =
         "UPDATE jobs SET \"offset\" = ?3, committed_task_id = ?2, n_succeeded = n_succeeded + 1, "
@@ -113,10 +113,8 @@ static struct value of_text(const char *text)
 
 static struct value of_job_secret(int64_t job_id, const char *column, const char *text)
 {
-    return (struct value){
-        .text = text,
-        .sealed = {.table = "jobs", .column = column, .job_id = job_id},
-    };
+    return (struct value){.text = text,
+                          .sealed = {.table = "jobs", .column = column, .job_id = job_id}};
 }
 
 static struct value of_task_secret(int64_t job_id, int64_t task_id, const char *column,
@@ -520,7 +518,8 @@ static enum store_result commit_rows(struct store *st, const struct task_record 
                    VALUES(of_int(t->job_id), of_int(t->id), of_text(t->offset_after),
                           of_int(t->start_ms), of_int(t->finish_ms), of_text(t->txn_id),
                           of_int(s->scanned_rows), of_int(s->load_bytes), of_int(s->file_number),
-                          of_int(s->file_size), of_int(s->filtered_rows)),
+                          of_int(s->file_size), of_int(s->filtered_rows),
+                          of_task_secret(t->job_id, t->id, "first_error", t->first_error)),
                    err);
     if (result == STORE_STALE) {
         return stale(st, err, "it is not the job's unfinished task with that offset");

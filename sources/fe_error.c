@@ -4,7 +4,6 @@
 
 enum {
     CODE_BAD_TABLE = 1051,
-    CODE_UNKNOWN_VARIABLE = 1193,
     CODE_UNKNOWN_TABLE = 1109,
     CODE_BAD_CATALOG = 5086,
 };
@@ -189,7 +188,7 @@ bool fe_error_is_unknown_label(struct span text, const char *label)
 
 bool fe_error_is_unknown_variable(int code, struct span text)
 {
-    return code == CODE_UNKNOWN_VARIABLE ||
+    return code == ERR_UNKNOWN_VARIABLE ||
            span_istarts_with(without_code(text), "Unknown system variable");
 }
 
@@ -200,6 +199,12 @@ bool fe_error_is_denied(int code, struct span text)
     return code == ERR_DBACCESS_DENIED || code == ERR_ACCESS_DENIED ||
            code == ERR_TABLEACCESS_DENIED || code == ERR_SPECIFIC_ACCESS_DENIED ||
            has_any(text, texts, ARRAY_SIZE(texts));
+}
+
+bool fe_error_is_missing_database(int code, struct span text)
+{
+    static const char *const texts[] = {"Unknown database", "unknown database"};
+    return code == ERR_BAD_DB || has_any(text, texts, ARRAY_SIZE(texts));
 }
 
 bool fe_error_is_missing_table(int code, struct span text)

@@ -35,6 +35,7 @@ bool fe_error_is_unknown_label(struct span text, const char *label);
 bool fe_error_is_unknown_variable(int code, struct span text);
 /* The account lacks a privilege. */
 bool fe_error_is_denied(int code, struct span text);
+bool fe_error_is_missing_database(int code, struct span text);
 /* The table or its database does not exist. */
 bool fe_error_is_missing_table(int code, struct span text);
 

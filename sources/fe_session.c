@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/quote.h"
 #include "scheduler/spec.h"
 #include "sources/fe_error.h"
-#include "sources/fe_quote.h"
 #include "sources/fe_session.h"
 
 enum {
@@ -84,7 +84,7 @@ static bool add_property(struct fe_recipe *r, const struct spec_prop *p, struct 
                        "\"%s\" does not name a session variable of Doris (letters, digits and _)",
                        name, p->key);
     }
-    _cleanup_free_ char *value = fe_quote_text(p->value);
+    _cleanup_free_ char *value = quote_text(p->value);
     struct step *step = add(r, xasprintf("%s%s = %s", set_variable, name, value),
                             xasprintf("property \"%s\"", p->key));
     step->bad_value = xasprintf("Variable %s can't be set to the value of %s", name, p->value);
@@ -106,11 +106,11 @@ static bool add_properties(struct fe_recipe *r, const struct job_spec *spec, str
 static void add_database(struct fe_recipe *r, const char *current_db)
 {
     const char *dot = strchr(current_db, '.');
-    _cleanup_free_ char *db = fe_quote_name(dot != NULL ? dot + 1 : current_db);
+    _cleanup_free_ char *db = quote_name(dot != NULL ? dot + 1 : current_db);
     _cleanup_free_ char *catalog = NULL;
     if (dot != NULL) {
         _cleanup_free_ char *plain = span_dup(span_between(current_db, dot));
-        catalog = fe_quote_name(plain);
+        catalog = quote_name(plain);
     }
     (void)add(r, catalog != NULL ? xasprintf("USE %s.%s", catalog, db) : xasprintf("USE %s", db),
               xasprintf("the job's current database %s", db));

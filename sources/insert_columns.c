@@ -213,11 +213,21 @@ static void explain_unlisted(const struct insert_columns *c, const struct insert
     }
 }
 
+static size_t count_targets(const struct insert_columns *c, const struct insert_spec *insert)
+{
+    return insert->n_columns > 0 ? insert->n_columns : c->n_targets;
+}
+
+bool insert_columns_are_as_many(const struct insert_columns *c, const struct insert_spec *insert)
+{
+    return !c->has_selects || c->n_selects == count_targets(c, insert);
+}
+
 void insert_columns_explain(const struct insert_columns *c, const struct insert_spec *insert,
                             struct explain *e)
 {
-    size_t n_targets = insert->n_columns > 0 ? insert->n_columns : c->n_targets;
-    if (c->has_selects && c->n_selects != n_targets) {
+    size_t n_targets = count_targets(c, insert);
+    if (!insert_columns_are_as_many(c, insert)) {
         explain_fail(e, "number of columns",
                      "the SELECT has %zu and the target takes %zu%s: they must be as many",
                      c->n_selects, n_targets,

@@ -38,6 +38,8 @@ void insert_columns_add_target(struct insert_columns *c, const char *name, const
                                const char *null, const char *initial, const char *extra);
 void insert_columns_add_select(struct insert_columns *c, const char *name, int type,
                                unsigned decimals);
+/* True also when the SELECT's are not known. */
+bool insert_columns_are_as_many(const struct insert_columns *c, const struct insert_spec *insert);
 /* A line a position, and one for each problem beyond. Needs the targets. */
 void insert_columns_explain(const struct insert_columns *c, const struct insert_spec *insert,
                             struct explain *e);

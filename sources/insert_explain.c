@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/quote.h"
 #include "base/secret.h"
 #include "base/xmalloc.h"
 #include "scheduler/spec.h"
 #include "sources/fe_error.h"
 #include "sources/fe_grants.h"
-#include "sources/fe_quote.h"
 #include "sources/fe_session.h"
 #include "sources/insert_columns.h"
 #include "sources/insert_explain.h"
@@ -161,11 +161,16 @@ static void explain_no_target(struct talk *t, const struct err *err)
     const char *table = t->insert->target_table;
     struct span text = span_of(fe_conn_error_text(t->c));
     if (fe_error_is_denied(err->code, text)) {
-        explain_fail(
+        bool is_told = t->has_rights && !t->may_load; /* one cause is one problem */
+        (is_told ? explain_add : explain_fail)(
             t->e, "target",
             "the service account '%s' may not see %s.%s: GRANT LOAD_PRIV ON %s.%s TO '%s'; "
             "the FE says: %s",
             t->q->user, db, table, db, table, t->q->user, words_of(err));
+    } else if (fe_error_is_missing_database(err->code, text)) {
+        explain_fail(t->e, "target",
+                     "database %s does not exist: CREATE DATABASE it first; the FE says: %s", db,
+                     words_of(err));
     } else if (fe_error_is_missing_table(err->code, text)) {
         explain_fail(t->e, "target", "%s.%s does not exist: CREATE TABLE it first; the FE says: %s",
                      db, table, words_of(err));
@@ -179,8 +184,8 @@ static void ask_target(struct talk *t)
 {
     struct err err = {0};
     struct err ignored = {0}; /* who may load may not always see this */
-    _cleanup_free_ char *db = fe_quote_name(t->insert->target_db);
-    _cleanup_free_ char *table = fe_quote_name(t->insert->target_table);
+    _cleanup_free_ char *db = quote_name(t->insert->target_db);
+    _cleanup_free_ char *table = quote_name(t->insert->target_table);
     _cleanup_free_ char *sql = xasprintf("DESC %s.%s", db, table);
     _cleanup_free_ char *create = xasprintf("SHOW CREATE TABLE %s.%s", db, table);
     t->e->section = EXPLAIN_TARGET;
@@ -248,6 +253,17 @@ static void ask_select(struct talk *t, struct err *err)
     }
 }
 
+/* Without the target, LOAD or enough columns there is no plan: one cause is one problem. */
+static void explain_no_plan(struct talk *t, const struct err *err)
+{
+    bool is_denied = fe_error_is_denied(err->code, span_of(fe_conn_error_text(t->c)));
+    bool is_told = !t->has_target || !insert_columns_are_as_many(&t->columns, t->insert) ||
+                   (is_denied && t->has_rights && !t->may_load);
+    (is_told ? explain_add
+             : explain_fail)(t->e, "plan", "the FE cannot plan the INSERT (EXPLAIN)%s: %s",
+                             is_told ? ", for what is marked ERROR above" : "", words_of(err));
+}
+
 static void ask_plan(struct talk *t)
 {
     struct err why = {0};
@@ -264,7 +280,7 @@ static void ask_plan(struct talk *t)
     _cleanup_free_ char *sql = xasprintf("EXPLAIN %s", t->q->request->sql);
     enum fe_result result = run(t, sql, NULL, NULL, &err);
     if (result == FE_REFUSED) {
-        explain_fail(t->e, "plan", "the FE cannot plan the INSERT (EXPLAIN): %s", words_of(&err));
+        explain_no_plan(t, &err);
         return;
     }
     if (result == FE_OK) {

@@ -1,9 +1,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/quote.h"
 #include "base/xmalloc.h"
 #include "sources/fe_error.h"
-#include "sources/fe_quote.h"
 #include "sources/insert_label.h"
 
 /* What SHOW TRANSACTION came to. */
@@ -87,8 +87,8 @@ static enum answer explain_refusal(const struct label_question *q, const struct 
 static enum answer show_on(const struct label_question *q, struct fe_conn *c, struct transaction *t,
                            struct err *err)
 {
-    _cleanup_free_ char *db = fe_quote_name(q->db);
-    _cleanup_free_ char *label = fe_quote_text(q->label);
+    _cleanup_free_ char *db = quote_name(q->db);
+    _cleanup_free_ char *label = quote_text(q->label);
     _cleanup_free_ char *sql = xasprintf("SHOW TRANSACTION FROM %s WHERE LABEL = %s", db, label);
     switch (fe_conn_run(c, sql, read_transaction, t, &q->wait, err)) {
     case FE_OK: break;

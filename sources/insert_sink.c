@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/quote.h"
 #include "base/secret.h"
 #include "base/xmalloc.h"
 #include "scheduler/spec.h"
@@ -9,7 +10,6 @@
 #include "sources/fe_grants.h"
 #include "sources/fe_http.h"
 #include "sources/fe_pool.h"
-#include "sources/fe_quote.h"
 #include "sources/fe_session.h"
 #include "sources/fe_text.h"
 #include "sources/insert_explain.h"
@@ -314,13 +314,20 @@ static bool insert_traits(struct sink *k, int64_t deadline_us, const struct canc
     return true;
 }
 
+/* What is missing has one number, whichever the FE's version gives it. Returns false. */
+static bool become(struct err *err, int code, const char *sqlstate)
+{
+    struct err old = *err;
+    return err_set(err, code, sqlstate, "%s", old.msg);
+}
+
 /* DESC shows a table to whoever has any privilege on it, LOAD included, in every version. */
 static bool check_target(const struct sink *k, struct fe_conn *c, const struct job_spec *spec,
                          const struct fe_wait *wait, struct err *err)
 {
     const struct fe_address *a = fe_conn_address(c);
-    _cleanup_free_ char *db = fe_quote_name(spec->insert.target_db);
-    _cleanup_free_ char *table = fe_quote_name(spec->insert.target_table);
+    _cleanup_free_ char *db = quote_name(spec->insert.target_db);
+    _cleanup_free_ char *table = quote_name(spec->insert.target_table);
     _cleanup_free_ char *sql = xasprintf("DESC %s.%s", db, table);
     enum fe_result result = fe_conn_run(c, sql, NULL, NULL, wait, err);
     if (result == FE_OK) {
@@ -333,9 +340,19 @@ static bool check_target(const struct sink *k, struct fe_conn *c, const struct j
                           "ON %s.%s TO '%s'; the FE %s:%d says: ",
                           k->login.user, db, table, db, table, k->login.user, a->host, a->port);
     }
+    if (result == FE_REFUSED && fe_error_is_missing_database(err->code, text)) {
+        (void)err_prefix(err,
+                         "database %s does not exist: CREATE DATABASE it first; the FE %s:%d "
+                         "says: ",
+                         db, a->host, a->port);
+        return become(err, ERR_BAD_DB, "42000");
+    }
     if (result == FE_REFUSED && fe_error_is_missing_table(err->code, text)) {
-        return err_prefix(err, "table %s.%s does not exist; the FE %s:%d says: ", db, table,
-                          a->host, a->port);
+        (void)err_prefix(err,
+                         "table %s.%s does not exist: CREATE TABLE it first; the FE %s:%d "
+                         "says: ",
+                         db, table, a->host, a->port);
+        return become(err, ERR_NO_SUCH_TABLE, "42S02");
     }
     return err_prefix(err, "table %s.%s could not be looked up: ", db, table);
 }
@@ -374,8 +391,8 @@ static bool check_load(const struct sink *k, struct fe_conn *c, const struct job
                        const struct fe_wait *wait, struct err *err)
 {
     const struct fe_address *a = fe_conn_address(c);
-    _cleanup_free_ char *db = fe_quote_name(spec->insert.target_db);
-    _cleanup_free_ char *table = fe_quote_name(spec->insert.target_table);
+    _cleanup_free_ char *db = quote_name(spec->insert.target_db);
+    _cleanup_free_ char *table = quote_name(spec->insert.target_table);
     struct load_right r = {.insert = &spec->insert};
     enum fe_result result = fe_conn_run(c, "SHOW GRANTS", read_right, &r, wait, err);
     if (result != FE_OK && result != FE_REFUSED) {

@@ -128,7 +128,7 @@ enum s3_key_form s3_key_form(struct span key, struct span dir, int fe_version, c
         *ret_why = reason;
         return S3_KEY_UNREADABLE;
     }
-    if (fe_version < 2001) {
+    if (fe_version < S3_FIRST_LISTS) {
         *ret_why = "Doris 2.0 has no brace lists";
         return S3_KEY_EXACT;
     }

@@ -28,6 +28,8 @@
 
 /* Of the rewritten uri; Doris names no limit, packets and its own plans set one. */
 enum { S3_MAX_URI = 512 << 10 };
+/* The first version of Doris, as in struct fe_traits, that knows brace lists. */
+enum { S3_FIRST_LISTS = 2001 };
 
 enum s3_key_form {
     S3_KEY_LIST,       /* may stand in a brace list */

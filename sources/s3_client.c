@@ -129,27 +129,22 @@ static void tidy_message(const char *from, char ret[MAX_SHOWN])
  * What a user can do about an error code, in three groups. True, and err untouched: the code is not
  * of the group.
  */
-static bool explain_key(const struct s3_config *c, const char *code, struct err *err)
+static bool explain_key(const char *code, struct err *err)
 {
-    const char *access = c->access_key != NULL ? c->access_key : "(none)";
     if (strcmp(code, "SignatureDoesNotMatch") == 0) {
-        return err_say(err,
-                       "access key %s was refused (SignatureDoesNotMatch): it is unknown to "
-                       "the store or the secret key does not belong to it; check "
-                       "s3.access_key and s3.secret_key",
-                       access);
+        return err_say(err, "the access key was refused (SignatureDoesNotMatch): it is unknown to "
+                            "the store or the secret key does not belong to it; check "
+                            "s3.access_key and s3.secret_key");
     }
     if (strcmp(code, "InvalidAccessKeyId") == 0) {
-        return err_say(err,
-                       "access key %s was refused (InvalidAccessKeyId): the store does not "
-                       "know it; check s3.access_key",
-                       access);
+        return err_say(err, "the access key was refused (InvalidAccessKeyId): the store does not "
+                            "know it; check s3.access_key");
     }
     if (strcmp(code, "ExpiredToken") == 0 || strcmp(code, "InvalidToken") == 0) {
         return err_say(err,
-                       "the session token of access key %s was refused (%s); get new "
+                       "the session token of the access key was refused (%s); get new "
                        "credentials and alter the job",
-                       access, code);
+                       code);
     }
     if (strcmp(code, "RequestTimeTooSkewed") == 0) {
         return err_say(err, "the clocks of this host and of the store differ too much "
@@ -171,9 +166,9 @@ static bool explain_bucket(const struct s3_config *c, const char *code, struct e
                        c->bucket, code);
     }
     return err_say(err,
-                   "access key %s may not list bucket %s (%s); it needs s3:ListBucket and "
+                   "the access key may not list bucket %s (%s); it needs s3:ListBucket and "
                    "s3:GetObject",
-                   c->access_key, c->bucket, code);
+                   c->bucket, code);
 }
 
 static bool explain_region(const struct s3_config *c, const char *code, const char *region,
@@ -207,7 +202,7 @@ static enum attempt judge_error(const struct s3_config *c, const struct http_rep
     tidy_message(page->error_code, code);
     tidy_message(page->error_message, message);
     tidy_message(page->error_region != NULL ? page->error_region : from_header, region);
-    if (explain_key(c, code, err) && explain_bucket(c, code, err) &&
+    if (explain_key(code, err) && explain_bucket(c, code, err) &&
         explain_region(c, code, region, err)) {
         (void)err_say(err, "the store answered HTTP status %d, %s%s%s", reply->status, code,
                       message[0] != '\0' ? ": " : "", message);
@@ -258,6 +253,13 @@ static enum attempt judge_reply(const struct s3_client *c, const struct s3_list_
     return s3_page_check(ret, request->prefix, request->start_after, err) ? TRY_DONE : TRY_FAILED;
 }
 
+/* Nobody answered at all. */
+static void add_advice(struct err *err)
+{
+    struct err why = *err;
+    (void)err_say(err, "%s. Check s3.endpoint, and that the object store is up", why.msg);
+}
+
 static enum attempt try_once(struct s3_client *c, const struct s3_list_request *request,
                              struct s3_page *ret, struct err *err)
 {
@@ -276,7 +278,7 @@ static enum attempt try_once(struct s3_client *c, const struct s3_list_request *
         .cancel = request->cancel,
     };
     switch (http_run(&http, &reply, err)) {
-    case HTTP_LOST: return TRY_AGAIN;
+    case HTTP_LOST: add_advice(err); return TRY_AGAIN;
     case HTTP_STOPPED:
     case HTTP_FAIL: return TRY_FAILED;
     case HTTP_DONE: break;

@@ -60,6 +60,46 @@ static const char *const PREFIXES[] = {"s3.",  "aws_", "oss.",   "cos.", "obs.",
 static const char *const OBJECT_SCHEMES[] = {"s3",  "s3a",  "s3n", "bos", "oss",
                                              "cos", "cosn", "obs", "gs"};
 
+/* What Doris alone has a use for: how files are read, and how its own nodes reach the store. */
+static const char *const PASSED_ON[] = {
+    "format",
+    "csv_schema",
+    "column_separator",
+    "line_delimiter",
+    "enclose",
+    "escape",
+    "skip_lines",
+    "trim_double_quotes",
+    "empty_field_as_null",
+    "compress_type",
+    "path_partition_keys",
+    "strip_outer_array",
+    "jsonpaths",
+    "json_root",
+    "read_json_by_line",
+    "num_as_string",
+    "fuzzy_parse",
+    "table_id",
+    "enable_text_validate_utf8",
+    "enable_mapping_varbinary",
+    "enable_mapping_timestamp_tz",
+    "connection.maximum",
+    "connection.request.timeout",
+    "connection.timeout",
+    "max_connections",
+    "request_timeout_ms",
+    "connection_timeout_ms",
+    "root.path",
+    "bucket",
+    "external_id",
+    "credentials_provider_type",
+    "virtual.bucket",
+    "test_connectivity",
+};
+
+/* Of Hadoop's client, on which older versions of Doris read. */
+static const char *const PASSED_ON_BEFORE[] = {"fs.", "hadoop.", "dfs."};
+
 struct given {
     const struct spec_prop *of[N_PROPERTIES]; /* borrowed; NULL when absent */
 };
@@ -72,9 +112,8 @@ struct uri_parts {
     bool is_http;
 };
 
-static bool find_property(const char *key, enum property *ret)
+static struct span without_prefix(struct span name)
 {
-    struct span name = span_trim(span_of(key));
     for (size_t i = 0; i < ARRAY_SIZE(PREFIXES); i++) {
         if (span_istarts_with(name, PREFIXES[i])) {
             name.p += strlen(PREFIXES[i]);
@@ -82,6 +121,12 @@ static bool find_property(const char *key, enum property *ret)
             break;
         }
     }
+    return name;
+}
+
+static bool find_property(const char *key, enum property *ret)
+{
+    struct span name = without_prefix(span_trim(span_of(key)));
     for (size_t i = 0; i < ARRAY_SIZE(SPELLINGS); i++) {
         if (span_ieq_text(name, SPELLINGS[i].name)) {
             *ret = SPELLINGS[i].property;
@@ -89,6 +134,24 @@ static bool find_property(const char *key, enum property *ret)
         }
     }
     return false;
+}
+
+bool s3_config_knows(const char *key)
+{
+    enum property ignored = P_URI;
+    struct span whole = span_trim(span_of(key));
+    struct span name = without_prefix(whole);
+    for (size_t i = 0; i < ARRAY_SIZE(PASSED_ON); i++) {
+        if (span_ieq_text(name, PASSED_ON[i])) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(PASSED_ON_BEFORE); i++) {
+        if (span_istarts_with(whole, PASSED_ON_BEFORE[i])) {
+            return true;
+        }
+    }
+    return find_property(key, &ignored);
 }
 
 static bool collect(const struct spec_prop *props, size_t n, struct given *ret, struct err *err)

@@ -31,6 +31,8 @@ struct s3_config {
 bool s3_config_read(const struct spec_prop *props, size_t n_props, struct s3_config *ret,
                     struct err *err);
 void s3_config_fini(struct s3_config *c);
+/* Does a property of this name mean anything, here or to a Doris of any version? */
+bool s3_config_knows(const char *key);
 
 static inline struct span s3_config_pattern(const struct s3_config *c)
 {

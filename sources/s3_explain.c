@@ -91,16 +91,35 @@ static void add_where(const struct source *s, struct explain *e)
                 s->config.access_key != NULL ? "with an access key" : "without an access key");
 }
 
-static void add_limits(const struct source *s, struct explain *e)
+/* Doris passes over what it does not know, so that a slip of the hand would never be noticed. */
+static void add_unknown(const struct source *s, struct explain *e)
 {
+    const struct insert_spec *insert = &s->spec->insert;
+    for (size_t i = 0; i < insert->n_tvf_props; i++) {
+        const char *key = insert->tvf_props[i].key;
+        if (!s3_config_knows(key)) {
+            explain_warn(e, "property",
+                         "the property \"%s\" of S3(...) is not known to Sluice; it is passed to "
+                         "the FE, which ignores what it does not know. Check its spelling",
+                         key);
+        }
+    }
+}
+
+static void add_limits(const struct source *s, int fe_version, struct explain *e)
+{
+    bool is_alone = fe_version < S3_FIRST_LISTS;
     const struct job_spec *spec = s->spec;
     bool has_files = spec_prop_get(spec->props, spec->n_props, "s3.max_batch_files") != NULL;
     bool has_bytes = spec_prop_get(spec->props, spec->n_props, "s3.max_batch_bytes") != NULL;
     _cleanup_free_ char *bytes = explain_bytes(s->limits.max_bytes);
     enum explain_section section = e->section;
     e->section = EXPLAIN_PROPERTIES;
-    explain_add(e, "s3.max_batch_files", "%" PRId64 "%s", s->limits.max_files,
-                has_files ? "" : " (the default)");
+    explain_add(e, "s3.max_batch_files", "%" PRId64 "%s%s", s->limits.max_files,
+                has_files ? "" : " (the default)",
+                !is_alone         ? ""
+                : fe_version == 0 ? "; the version of the FE is not known, so it is one file a task"
+                                  : "; Doris 2.0 has no brace lists: one file a task");
     explain_add(e, "s3.max_batch_bytes", "%s%s", bytes, has_bytes ? "" : " (the default)");
     e->section = section;
 }
@@ -196,7 +215,8 @@ enum plan_result s3_explain(struct source *s, const char *offset, const struct f
     limits.fe_version = fe != NULL ? fe->version : 0;
     s3_batch_init(&t.batch, &limits);
     add_where(s, e);
-    add_limits(s, e);
+    add_unknown(s, e);
+    add_limits(s, limits.fe_version, e);
     if (!s3_walk_begin(&w, s, offset, deadline_us, cancel, &err)) {
         explain_fail(e, "offset", "%s", err.msg);
         return PLAN_FAIL;

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/xmalloc.h"
 #include "sources/glob.h"
@@ -179,6 +180,14 @@ static char *source_rewrite(const struct source *s, const char *range, const cha
     return s3_rewrite(&s->spec->insert, s->uri, head, range, label, err);
 }
 
+static bool is_later(const char *offset, const char *than)
+{
+    struct err err = {0};
+    _cleanup_free_ char *key = s3_offset_key(offset, &err);
+    _cleanup_free_ char *other = s3_offset_key(than, &err);
+    return key != NULL && other != NULL && strcmp(key, other) > 0; /* in the order of a listing */
+}
+
 static char *show_offset(const char *offset)
 {
     return xstrdup(offset);
@@ -193,5 +202,6 @@ const struct source_ops s3_source_ops = {
     .rewrite = source_rewrite,
     .explain = s3_explain,
     .parse_offset = parse_offset,
+    .is_later = is_later,
     .show_offset = show_offset,
 };

@@ -36,7 +36,7 @@ static bool is_offered(struct span text)
         }
     }
     enum guess guess = guess_is_local_on(text, &place, true);
-    if (guess == GUESS_NO && text.n <= GUESS_SCRIPT_MAX_SIZE && guess_is_script(text)) {
+    if (guess == GUESS_NO && text.n <= GUESS_SCRIPT_MAX_SIZE && guess_is_hidden(text)) {
         return true;
     }
     return guess == GUESS_YES || guess_is_kill(text);

@@ -24,6 +24,11 @@ static void check(const struct config *c)
     assert(c->max_interval_s >= 1 && c->connect_timeout_ms >= 1);
 }
 
+static void check_error(const struct err *err)
+{
+    assert(err_is_set(err) && strchr(err->msg, '\n') == NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct config c = {0};
@@ -38,12 +43,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     _cleanup_free_ char *path = xasprintf("/proc/self/fd/%d", fd);
     struct config_sources from = {.file = path};
-    if (config_load(&from, &c, &err)) {
+    bool is_ok = config_load(&from, &c, &err);
+    if (is_ok) {
         check(&c);
     } else {
-        assert(err_is_set(&err) && strchr(err.msg, '\n') == NULL);
+        check_error(&err);
     }
     config_fini(&c);
+    /* Whoever looks further than the first error finds the same one first, or none as well. */
+    struct config all = {0};
+    struct err first = {0};
+    from.each_error = check_error;
+    assert(config_load(&from, &all, &first) == is_ok && strcmp(first.msg, err.msg) == 0);
+    config_fini(&all);
     (void)close(fd);
     return 0;
 }

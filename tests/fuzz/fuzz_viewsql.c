@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *sql = span_dup((struct span){(const char *)data, size});
-    char *adapted = viewsql_adapt(sql);
+    enum viewsql_trust trust = VIEWSQL_OTHER;
+    char *adapted = viewsql_adapt(sql, &trust);
     assert(strlen(adapted) <= 30 * strlen(sql) + 30);
     free(adapted);
     free(sql);

@@ -25,6 +25,12 @@ void local_destroy(struct local *local)
     free(local);
 }
 
+bool local_knows_rights(const struct local *local)
+{
+    (void)local;
+    return true; /* so that every text is looked at */
+}
+
 bool local_claims(struct span sql)
 {
     return span_istarts_with(sql, prefix);

@@ -352,9 +352,12 @@ static void check_position(struct span sql, struct span wanted)
 
 static void check_quick_look(struct span sql, enum stmt_verdict verdict)
 {
-    bool is_offered = guess_is_local(sql, true) == GUESS_YES || guess_is_script(sql);
+    bool is_offered = guess_is_local(sql, true) == GUESS_YES || guess_is_hidden(sql);
     if (verdict != STMT_FOREIGN && !is_offered) {
         fail_msg("the quick look takes it for foreign: %.*s", SPAN_ARG(sql));
+    }
+    if (guess_is_local(sql, true) == GUESS_NO) {
+        return; /* hidden: only the whole text tells */
     }
     for (size_t n = 0; verdict != STMT_FOREIGN && verdict != STMT_SCRIPT && n < sql.n; n++) {
         if (guess_is_local((struct span){sql.p, n}, false) == GUESS_NO) {

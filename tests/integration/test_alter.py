@@ -191,10 +191,12 @@ def test_fe_away(suite):
     before = s.job()
     s.fe.knobs(refuse_connections=1)
     try:
-        s.refused("ALTER JOB $JOB " + SWAPPED, "FE 127.0.0.1")
+        s.refused("ALTER JOB $JOB " + SWAPPED, "ALTER JOB was not done: ", "FE 127.0.0.1")
+        assert s.job() == before
+        s.sql("ALTER JOB $JOB PROPERTIES('max_interval' = '3')")  # nobody need be asked
+        assert json.loads(s.job("Properties")[0])["max_interval"] == "3"
     finally:
         s.fe.knobs(refuse_connections=0)
-    assert s.job() == before
     s.sql("ALTER JOB $JOB " + SWAPPED)
 
 
@@ -353,11 +355,12 @@ def test_cancel(suite):
 def test_cancel_too_late(suite):
     """Loaded, but not visible yet: it cannot be taken back, and is SUCCESS."""
     s = suite
-    s.fe.knobs(publish_delay_ms=1500)
+    s.fe.knobs(publish_delay_ms=6000)  # the CANCEL comes within that time
     try:
         number = loading(s)
         procs.wait_until(lambda: s.fe.state()["transactions"].get("COMMITTED"), 20, "the load to be committed")
         cancel(s, number)
+        s.fe.knobs(publish_delay_ms=0)  # of the next load
         s.wait("CurrentOffset", lambda offset: offset == offset_text(EXAMPLES[1]))
     finally:
         s.fe.knobs(publish_delay_ms=0)

@@ -119,3 +119,33 @@ def test_address_that_is_taken(rig, sluice):
     assert code == 1
     line = [line for line in said.splitlines() if "sluice.failed" in line]
     assert len(line) == 1 and "proxy.listen" in line[0] and str(made.sluice.port) in line[0]
+    assert "Address already in use. Set proxy.listen to another address" in line[0]
+
+
+@pytest.mark.quick
+def test_all_errors_at_once(tmp_path):
+    """Each is a line; who mends a file does not see them one by one."""
+    path = tmp_path / "sluice.conf"
+    path.write_text("[proxy]\nworkers = x\nnonsense\n[log]\nlevel = loud\n")
+    for more in ([], ["--check-config"]):
+        done = run_sluice([*more, "-c", path, "--set", "doris.passwrd=h0sh"], {"SLUICE_LOG_FORMAT": "xml"})
+        assert done.returncode == 2 and done.stdout == "" and "h0sh" not in done.stderr
+        lines = done.stderr.splitlines()
+        assert all(line.startswith("sluice: ") for line in lines)
+        for line, words in zip(lines, (":2: proxy.workers", ":3: the line", ":5: log.level",
+                                       "SLUICE_LOG_FORMAT", "doris.password"), strict=True):
+            assert words in line
+    path.write_text("x\n" * 100)
+    assert run_sluice(["--check-config", "-c", path], {}).stderr.count("\n") == 21
+
+
+@pytest.mark.quick
+def test_what_is_right(tmp_path):
+    """With no file it says so, and where a relative path leads to."""
+    done = subprocess.run([procs.build_dir() / "proxy" / "sluice", "--check-config", "--set",
+                           "store.url=sqlite:relative.db"], env={}, cwd=tmp_path, text=True,
+                          capture_output=True, timeout=procs.patience(20))
+    assert done.returncode == 0 and done.stderr == ""
+    assert "there is no file" in done.stdout
+    assert "the store is %s/relative.db\n" % tmp_path in done.stdout
+    assert not (tmp_path / "relative.db").exists()

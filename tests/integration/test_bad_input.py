@@ -160,10 +160,11 @@ SOURCES = {
     "no such bucket": ({"uri": "s3://no-such-bucket-here/in/*.csv"}, "no-such-bucket-here",
                        "does not exist", "check the uri"),
     "wrong secret": ({"s3.secret_key": "wrongwrong"}, "was refused", "check s3.access_key"),
-    "unknown key": ({"s3.access_key": "NOBODY"}, "access key *XXX was refused",
+    "unknown key": ({"s3.access_key": "NOBODY"}, "the access key was refused",
                     "check s3.access_key"),
     "wrong region": ({"s3.region": "eu-west-9"}, "not in region eu-west-9", "check s3.region"),
-    "nobody listens": ({"s3.endpoint": NOWHERE}, NOWHERE, "Failed to connect"),
+    "nobody listens": ({"s3.endpoint": NOWHERE}, NOWHERE, "Failed to connect",
+                       "Check s3.endpoint, and that the object store is up"),
     "no such host": ({"s3.endpoint": "http://no.such.host.invalid"}, "no.such.host.invalid",
                      "resolve"),
     "no host at all": ({"s3.endpoint": "not a host"}, '"not a host"', "host:port"),
@@ -173,6 +174,9 @@ SOURCES = {
     "half a key": ({"s3.secret_key": None}, '"s3.secret_key" is missing', "belong together"),
     "token alone": ({"s3.access_key": None, "s3.secret_key": None, "s3.session_token": "x"},
                     '"s3.access_key"', "token alone"),
+    "a mask": ({"s3.secret_key": "*XXX"}, '"s3.secret_key" is *XXX', "SHOW CREATE JOB",
+               "put the real value there"),
+    "a mask for a key": ({"s3.access_key": "*XXX"}, '"s3.access_key" is *XXX', "SHOW CREATE JOB"),
     "key twice": ({"AWS_ACCESS_KEY": "other"}, '"AWS_ACCESS_KEY"', "contradict each other"),
     "uri without scheme": ({"uri": "bucket/in/*.csv"}, 'Invalid uri: "bucket/in/*.csv"', "s3://"),
     "uri of FTP": ({"uri": "ftp://bucket/in/*.csv"}, 'scheme "ftp" is not one of s3'),
@@ -215,9 +219,10 @@ def test_endpoint_is_something_else(made):
 # --- CREATE: the target ---
 
 TARGETS = {
-    "no such table": ({"target": "demo.nope"}, GENERAL, "`demo`.`nope` does not exist", "FE "),
-    "no such database": ({"target": "nodb.t"}, (1049, "42000"), "`nodb`.`t` does not exist",
-                         "Unknown database 'nodb'"),
+    "no such table": ({"target": "demo.nope"}, (1146, "42S02"), "table `demo`.`nope` does not exist",
+                      "CREATE TABLE it first", "FE "),
+    "no such database": ({"target": "nodb.t"}, (1049, "42000"), "database `nodb` does not exist",
+                         "CREATE DATABASE it first", "Unknown database 'nodb'"),
     "other catalog": ({"target": "hive.demo.t"}, GENERAL, "hive.demo.t", "external catalog",
                       "catalog internal"),
     "no database": ({"target": "t"}, (1046, "3D000"), "No database selected", "db.t", "USE"),
@@ -229,8 +234,8 @@ TARGETS = {
     "no such function": ({"select": "SELECT nofunc(c1), c2, c3, c4 FROM"}, GENERAL, "'nofunc'"),
     "no such target column": ({"target": "demo.t (id, nope)", "select": "SELECT c1, c2 FROM"},
                               GENERAL, "column nope is not found in table t"),
-    "reserved name": ({"name": "inner_x"}, GENERAL, "job name can not start with inner_"),
-    "long name": ({"name": "n" * 300}, GENERAL, "300 bytes", "at most 256"),
+    "reserved name": ({"name": "inner_x"}, GENERAL, "job name can not start with inner_", "Choose another name"),
+    "long name": ({"name": "n" * 300}, GENERAL, "300 bytes", "at most 256", "Choose a shorter one"),
     "name taken": ({"name": "there"}, GENERAL, "job name exist, jobName:there", "DROP JOB"),
 }
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import pathlib
+import re
+import select
 import shutil
 import socket
 import tempfile
@@ -99,6 +101,8 @@ def explain(rig, what, **who):
     text = repr(rows)
     assert rig.bucket.server.secret_key not in text and rig.bucket.server.access_key not in text
     lines = lines_of(rows)
+    for _, _, value in lines:  # whoever reads a time knows of which zone it is
+        assert not re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?! UTC)", value), value
     n_errors = sum(1 for item, level, _ in lines if level == "ERROR" and item != "summary")
     assert lines[0][0] == "summary"
     assert ("%d problem" % n_errors in lines[0][2]) == (n_errors > 0), lines
@@ -149,17 +153,29 @@ def test_nothing_is_wrong(made):
 
 @pytest.mark.parametrize("change, wanted", [
     ({"target": "demo.nope"}, [("target", "ERROR", "demo.nope does not exist: CREATE TABLE it first"),
-                               ("first batch", "", "7 files")]),
+                               ("first batch", "", "7 files"), ("summary", "ERROR", "1 problem:"),
+                               ("plan", "", "for what is marked ERROR above")]),
+    ({"target": "nodb.t"}, [("target", "ERROR", "database nodb does not exist: CREATE DATABASE it"),
+                            ("summary", "ERROR", "1 problem:")]),
     ({"s3.secret_key": "no such key"}, [("source", "ERROR", "SignatureDoesNotMatch"),
                                         ("column 1", "", "id bigint <- ?")]),
     ({"pattern": "in/*.txt"}, [("first batch", "WARNING", "of 8 objects", "none matches the uri"),
-                               ("first INSERT", "", "none yet"), ("summary", "WARNING", "1 warning")]),
+                               ("first INSERT", "", "none yet"),
+                               ("columns", "WARNING", "not checked: no file is there yet"),
+                               ("summary", "WARNING", "2 warnings")]),
     ({"pattern": "none/*"}, [("first batch", "WARNING", "no object below \"none/\"")]),
     ({"uri": "s3://b/{a"}, [("source", "ERROR", "Invalid uri"), ("target", "", "4 columns")]),
     ({"select": "SELECT c1, c2 FROM "},
      [("number of columns", "ERROR", "the SELECT has 2 and the target takes 4"),
-      ("column 3", "", "amount decimal(10,2) <- nothing"), ("plan", "ERROR", "insert into cols")]),
-    ({"select": "SELECT nonsense FROM "}, [("plan", "ERROR", "nonsense")]),
+      ("column 3", "", "amount decimal(10,2) <- nothing"), ("plan", "", "insert into cols"),
+      ("summary", "ERROR", "1 problem:")]),
+    ({"select": "SELECT nonsense FROM "}, [("plan", "ERROR", "nonsense"), ("summary", "ERROR", "1 problem")]),
+    ({"select": "SELECT nonsense FROM ", "pattern": "none/*"},
+     [("columns", "WARNING", "not checked"), ("summary", "WARNING", "2 warnings")]),
+    ({"bogus_prop": "1"}, [("property", "WARNING", '"bogus_prop" of S3(...) is not known to Sluice'),
+                           ("summary", "WARNING", "1 warning:")]),
+    ({"select": "SELECT c1, max(c2), c3, c4 FROM "},
+     [("SELECT", "WARNING", "max(): computed for each batch of files, not over all of them")]),
     ({"select": "SELECT c2 AS name, c1 AS id, c3, c4 FROM "},
      [("column 1", "WARNING", "id bigint <- name TEXT", "by position"), ("column 2", "WARNING")]),
     ({"select": "SELECT c1, c1, c3, c4 FROM "}, [("column 2", "", "name varchar(64) <- ")]),
@@ -216,6 +232,17 @@ def test_names(job):
     check(explain(job, create(job, name="j")), ("name", "ERROR", "DROP JOB WHERE jobName = 'j'"))
     check(explain(job, create(job, name="j").replace("JOB j", "JOB IF NOT EXISTS j")),
           ("name", "WARNING", "do nothing"))
+    odd = "`o'clock x`"
+    job.create_job(odd, properties=JOB)
+    try:
+        advice = "DROP JOB WHERE jobName = 'o''clock x' first"
+        check(explain(job, create(job, name=odd)), ("name", "ERROR", advice))
+        with pytest.raises(pymysql.MySQLError) as caught:
+            job.execute(create(job, name=odd))
+        assert advice in caught.value.args[1]
+        check(explain(job, "JOB `o'clock x`"), ("job", "", "o'clock x"))
+    finally:
+        job.execute("DROP JOB WHERE jobName = 'o''clock x'")
     job.fe.rows("CREATE JOB fes ON SCHEDULE EVERY 1 HOUR DO INSERT INTO demo.t SELECT * FROM demo.t",
                 db="demo")
     try:
@@ -255,10 +282,11 @@ def test_guarantee_of_a_poor_setting(poor):
            "nothing can tell what became", "GRANT LOAD_PRIV ON demo.* TO 'svc'"),
           ("interrupted loads", "", "up to 1800 s", "doris.http is not set"),
           ("estimate", "", "7 batches: 7 files"), ("column 1", "", "id bigint <- c1"),
-          ("first batch", "", "1 file,"))
+          ("first batch", "", "1 file,"),
+          ("s3.max_batch_files", "", "256 (the default); Doris 2.0 has no brace lists: one file a task"))
     lines = explain(poor, create(poor, target="demo.narrow", select="SELECT c1, c2 FROM "))
     check(lines, ("service account", "ERROR", "no LOAD on demo.narrow: GRANT LOAD_PRIV"),
-          ("target", "ERROR", "may not see demo.narrow"))
+          ("target", "", "may not see demo.narrow"), ("summary", "ERROR", "1 problem "))
 
 
 def test_label_window_beyond_the_fe(made):
@@ -351,7 +379,10 @@ def test_show_create_makes_the_job_again(job):
 @pytest.mark.quick
 @pytest.mark.sanitize
 def test_idle_job(job):
-    check(explain(job, "JOB j"), ("summary", "OK", "looks for new files"), ("job", "", "demo.t", "root"),
+    lines = procs.wait_until(  # and not at its look at the source, once a second
+        lambda: (lambda found: found if any("next look" in line[2] for line in found)
+                 else None)(explain(job, "JOB j")), what="the job between two looks")
+    check(lines, ("summary", "OK", "looks for new files"), ("job", "", "demo.t", "root"),
           ("state", "", "RUNNING for"), ("phase", "", "next look at the source is"),
           ("last listing", "", "nothing new"), ("committed offset", "", "in/g.csv"),
           ("end offset", "", "caught up"), ("last success", "", "task 4"),
@@ -371,7 +402,8 @@ def test_paused_by_an_error(made):
             lambda: (lambda found: found if found[0][1] == "ERROR" else None)(explain(made, "JOB e")),
             what="the job to be PAUSED")
         check(lines, ("summary", "ERROR", "does not move"), ("reason", "ERROR", "no such luck"),
-              ("what resumes it", "", "by itself in", "of 10; RESUME JOB does it at once"))
+              ("what resumes it", "", "by itself in",
+               "of 10; RESUME JOB WHERE jobName = 'e' does it at once"))
     finally:
         made.fe.knobs(fail_insert="", fail_insert_count=-1)
         made.execute("DROP JOB IF EXISTS WHERE jobName = 'e'")
@@ -379,7 +411,7 @@ def test_paused_by_an_error(made):
 
 def test_loading_and_publishing(made):
     """A slow load, then one that Doris has committed and not published yet."""
-    made.fe.knobs(slow_ms=1500, publish_delay_ms=6000)
+    made.fe.knobs(slow_ms=4000, publish_delay_ms=6000)
     try:
         made.create_job("p", properties={"max_interval": "1",
                                          "session.insert_visible_timeout_ms": "1000"})
@@ -398,7 +430,7 @@ def test_loading_and_publishing(made):
 
 def test_in_doubt(rig):
     """Loaded while we were dead, and the label is forgotten: what to look at, and how to decide."""
-    made = rig(knobs={"label_num": 1, "label_clean_ms": 50, "slow_ms": 1000},
+    made = rig(knobs={"label_num": 1, "label_clean_ms": 50, "slow_ms": 3000},
                config={"scheduler.label_window": 1})
     made.execute("CREATE TABLE demo.other (id INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id)")
     made.create_job(properties=JOB)
@@ -413,13 +445,49 @@ def test_in_doubt(rig):
     made.sluice.start()
     made.wait_state("PAUSED")
     lines = explain(made, "JOB j")
-    check(lines, ("phase", "ERROR", "whether task 1 was loaded"), ("range in doubt", "", "in/a.csv"),
+    check(lines, ("phase", "", "whether task 1 was loaded"), ("summary", "ERROR", "1 problem"),
+          ("range in doubt", "", "in/a.csv"),
           ("look at", "", "demo.t", "SHOW TRANSACTION FROM demo"), ("reason", "ERROR", "IN_DOUBT"))
     decisions = [line[2].split(": ", 1)[1] for line in lines if line[0] == "decide"]
     made.execute(decisions[0])
     made.execute(decisions[2])
     procs.wait_until(lambda: made.offset() == {"fileName": "in/a.csv"}, 30, "the offset")
     assert made.ids() == list(range(1, 11))
+
+
+@pytest.mark.sanitize
+def test_create_and_alter_of_a_source_that_hangs(made):
+    """They wait, and nobody else does: neither statements, nor jobs, nor EXPLAIN. Then an error."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = {"s3.endpoint": "http://127.0.0.1:%d" % silent.getsockname()[1]}
+        silent.settimeout(procs.patience(20))
+        made.create_job("h", "none/*", properties=JOB)  # without a task that is open
+        made.execute("PAUSE JOB WHERE jobName = 'h'")
+        statements = (create(made, name="hanging", **endpoint),
+                      "ALTER JOB h INSERT INTO demo.t " + SELECT + made.bucket.tvf("none/*", **endpoint))
+        clients, links = [], []
+        try:
+            for sql in statements:
+                clients.append(wire.Client(made.sluice.port, "root", ""))
+                clients[-1].command(b"\x03" + sql.encode())
+                links.append(silent.accept()[0])
+            assert made.execute("SELECT 1 AS one") == [{"one": 1}]
+            assert [job["Status"] for job in made.execute(
+                'SELECT Status FROM jobs("type"="insert") WHERE Name = \'h\'')] == ["PAUSED"]
+            assert explain(made, "JOB h")[0][1] == "WARNING"
+            assert all(select.select([c.sock], [], [], 0)[0] == [] for c in clients)
+            silent.close()  # nobody else comes through either
+            for link in links:
+                link.close()
+            for c in clients:
+                code, text = wire.error(c.read_packet()[1])
+                assert code == 1105 and endpoint["s3.endpoint"].split("//")[1] in text, text
+                assert c.query("SELECT 1")[0][0] == "rows"
+            assert made.job("hanging") is None
+        finally:
+            for each in [*clients, *links]:
+                each.close()
+            made.execute("DROP JOB IF EXISTS WHERE jobName = 'h'")
 
 
 @pytest.mark.sanitize

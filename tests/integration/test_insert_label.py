@@ -189,7 +189,7 @@ def test_traits_are_asked_once(fe, comment, version):
 
 
 @pytest.mark.parametrize("pattern, answer, error", [
-    ("DESC", err(CODE + "Unknown table 't'", 1051, "42S02"), "table `d`.`t` does not exist; the FE"),
+    ("DESC", err(CODE + "Unknown table 't'", 1051, "42S02"), "table `d`.`t` does not exist: CREATE TABLE it first; the FE"),
     ("DESC", err("DESCRIBE command denied to user 'u'", 1142, "42000"),
      "GRANT LOAD_PRIV ON `d`.`t` TO 'root'"),
     ("DESC", err(CODE + "Node catalog is not ready"), "could not be looked up: "),

@@ -65,7 +65,7 @@ def test_check(make, profile):
     got = run(fe, "check", target="d.nosuch")
     assert got["result"] is False and "table `d`.`nosuch` does not exist" in got["error"], got
     got = run(fe, "check", target="nosuch.t")
-    assert got["result"] is False and "table `nosuch`.`t` does not exist" in got["error"], got
+    assert got["result"] is False and "database `nosuch` does not exist" in got["error"], got
     got = run(fe, "check", "INSERT INTO d.t SELECT nosuch, 'a'")
     assert got["result"] is False and "EXPLAIN" in got["error"] and "nosuch" in got["error"], got
     got = run(fe, "check", prop="session.nosuch:1")

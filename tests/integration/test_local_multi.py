@@ -10,6 +10,7 @@ import pymysql
 import pytest
 from pymysql.constants import CLIENT
 
+import procs
 import wire
 from mariadb import USER
 from relay_rig import front, mariadb, relay  # noqa: F401: fixtures
@@ -113,7 +114,8 @@ def test_slow_client(front):
     assert Reply(client).result()[0] == "ok"
     reply = Reply(client, first=2)
     assert len(reply.result()[1][1]) == 200000
-    assert front.rss_kb() - before < 20000
+    if not procs.is_sanitized():  # what they have freed stays in their memory
+        assert front.rss_kb() - before < 20000
     assert Reply(client, reply.next).result()[1] == PONG[1]
 
 

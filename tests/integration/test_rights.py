@@ -30,7 +30,8 @@ MAY_NOT = {"reader": "db:demo:Select_priv;global:Select_priv", "of_other": "tabl
            "nobody": ""}
 FOR_TESTS = ("remember", "granted", "changing")
 USERS = {name: (PW, grants) for name, grants in
-         {**MAY, **MAY_NOT, **{name: "" for name in FOR_TESTS}}.items()}
+         {**MAY, **MAY_NOT, **{name: "" for name in FOR_TESTS},
+          "remover": "global:Grant_priv"}.items()}
 JOBS, TASKS = 'SELECT * FROM jobs("type"="insert")', 'SELECT * FROM tasks("type"="insert")'
 KEPT = {"proxy.grants_cache": "300s"}
 FE_STREAMING = "CREATE JOB %s ON STREAMING DO INSERT INTO demo.t SELECT 1, 'a', 1.5, NULL"
@@ -282,6 +283,40 @@ def test_what_is_granted_works_at_once(kept):
             assert [row["Name"] for row in run(c, JOBS)] == ["j"]
         kept.fe.rows("REVOKE LOAD_PRIV ON %s FROM 'granted'" % scope)
     pause_again(kept)
+
+
+def test_what_the_session_revokes_itself_ends_at_once(kept):
+    """As statement of its own, in a text of several, and in pieces; other statements change nothing."""
+    pausing = "PAUSE JOB WHERE jobName = 'j'"
+    allow = "GRANT LOAD_PRIV ON demo.t TO 'remover'"
+    deny = "REVOKE LOAD_PRIV ON demo.t FROM 'remover'"
+    for text in (deny, "SELECT 1; " + deny, "/* no longer */ " + deny.lower()):
+        client = wire.Client(kept.sluice.port, "remover", PW)
+        try:
+            kept.fe.rows(allow)
+            assert "same status" in client.query(pausing)[0][1][1]
+            kept.fe.rows(deny)  # by others: remembered
+            client.query("SELECT 'REVOKE'")
+            assert "same status" in client.query(pausing)[0][1][1]
+            kept.fe.rows(allow)
+            client.query(text)
+            assert client.query(pausing)[0][1][0] == 1142, text
+        finally:
+            client.close()
+    client = wire.Client(kept.sluice.port, "remover", PW)
+    try:
+        kept.fe.rows(allow)
+        assert "same status" in client.query(pausing)[0][1][1]
+        *_, last = client.query(deny + "; " + pausing)  # a text with a part of ours
+        assert last[0] == "err" and last[1][0] == 1142, last
+        kept.fe.rows(allow)
+        assert "same status" in client.query(pausing)[0][1][1]
+        for data in (wire.query(deny)[:8], wire.query(deny)[8:]):
+            client.send(data)
+        client.read_results()
+        assert client.query(pausing)[0][1][0] == 1142
+    finally:
+        client.close()
 
 
 def change_user(c, user):

@@ -395,6 +395,14 @@ def test_what_sqlite_lacks(front):
     assert front.column(of("SELECT Name FROM $J WHERE Name = 'beta'")) == ["beta"]
 
 
+def test_pipes_are_the_fes(newest):
+    """OR, or a text of both: the session's sql_mode says, which the FE has."""
+    assert newest.column(of("SELECT Name FROM $J WHERE Name = 'beta' || Name = 'alpha' ORDER BY 1")
+                         ) == ["alpha", "beta"]
+    (sent,) = [text for text in texts(newest.fe)[-3:] if "'beta' || Name" in text]
+    assert "AS STRING) AS `" in sent and "insert" not in sent
+
+
 def test_in_a_text_of_several(front):
     client = wire.Client(front.sluice.port, "root", "")
     try:
@@ -439,3 +447,23 @@ def test_prepared(front):
 def test_show_jobs(front):
     assert front.column("SHOW JOBS LIKE '%a'") == front.column(
         of("SELECT Id FROM $J WHERE Name LIKE '%a'"))
+
+
+def test_a_query_within_a_statement(front):
+    """INSERT, CREATE TABLE AS and EXPLAIN read the rows of Sluice, too; the FE runs them."""
+    front.rows("CREATE TABLE demo.snap (name VARCHAR(50), status VARCHAR(20)) "
+               "DISTRIBUTED BY HASH(name) BUCKETS 1 PROPERTIES ('replication_num' = '1')")
+    try:
+        assert front.rows("INSERT INTO demo.snap SELECT Name, Status FROM %s" % JOBS) == []
+        want = sorted((j["Name"], j["Status"]) for j in front.rows("SELECT Name, Status FROM %s" % JOBS))
+        assert len(want) >= 3
+        got = front.rows("SELECT name, status FROM demo.snap")
+        assert sorted((row["name"], row["status"]) for row in got) == want
+        assert front.rows("INSERT INTO demo.snap WITH LABEL one (name) SELECT JobName FROM %s t "
+                          "WHERE JobName = 'alpha'" % TASKS) == []
+        assert len(front.rows("SELECT name FROM demo.snap WHERE status IS NULL")) == 2
+        assert front.rows("EXPLAIN SELECT Name FROM %s" % JOBS)
+        with pytest.raises(pymysql.Error, match="is invalid property"):
+            front.rows('INSERT INTO demo.snap SELECT Name, Status FROM jobs("typ"="insert")')
+    finally:
+        front.rows("DROP TABLE demo.snap")

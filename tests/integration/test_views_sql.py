@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 
+import mysql.connector
 import pymysql
 import pytest
 
@@ -22,7 +23,7 @@ from rig import create_job_sql, create_table_sql
 
 JOBS = 'jobs("type"="insert")'
 TASKS = 'tasks("type"="insert")'
-STRING, BIGINT, DOUBLE = 0xfe, 0x08, 0x05
+STRING, BIGINT, DOUBLE, DECIMAL = 0xfe, 0x08, 0x05, 0xf6
 
 
 @contextlib.contextmanager
@@ -114,6 +115,10 @@ timestampdiff(SECOND, '2025-11-22 10:00:00', '2025-11-22 10:01:00') | timestampd
 timestampdiff(MONTH, '2025-01-31', '2025-03-30') | date_add('2025-11-22 00:00:00', INTERVAL 1 DAY)
 date_sub('2025-03-31 00:00:00', INTERVAL 1 MONTH) | '2025-11-22 10:00:00' + INTERVAL 30 SECOND
 date_add('2025-11-22 00:00:00', INTERVAL '2' HOUR) | sec_to_time(3661) | json_valid('{"a":1}') | json_length('[1,2]')
+if(1 > 2, 1, 2) = '2' | 1 + 2 = '3' | '3' = 1 + 2 | greatest(2, 10) > '9' | coalesce(length('a'), 2) = '1'
+case length('abc') when '3' then 'x' end | case left('5x', 1) when 5 then 'x' end | nullif('0', 0) | nullif('a', 'b')
+cast('10' AS SIGNED) > '9' | (SELECT 10) > '9' | '5' + 1 | -'5' | 10 BETWEEN '9' AND '11' | 10 IN ('9', '10')
+date('2025-11-22 18:00:00') = '2025-11-22 00:00:00' | count(*) OVER () > '0'
 json_unquote('"x"') | json_extract('{"a":{"b":"x"}}', '$.a.b') | 1 / 0 | 'a' = 'a ' COLLATE utf8mb4_nopad_bin
 """
 
@@ -149,6 +154,12 @@ def test_expressions_as_mysql(sluice, mariadb):  # noqa: F811
     ("CAST(SucceedTaskCount AS INT) > 1", ["one"]),
     ("SPLIT_PART(ExecuteSql, ' ', 1) = 'INSERT' AND LEFT(Name, 1) = 'o'", ["one"]),
     ("STARTS_WITH(Name, 'T')", ["Two"]),
+    ("(SELECT COUNT(*) FROM %s) > '1'" % JOBS, ["one", "Two"]),
+    ("CASE LENGTH(Name) WHEN '3' THEN 1 ELSE 0 END = '1'", ["one", "Two"]),
+    ("1 + SucceedTaskCount = '3'", ["one"]),
+    ("Lag + 1 = 1", []),
+    ("Name = 'one' || Name = 'Two'", ["one", "Two"]),
+    ("SucceedTaskCount > '10'", ["one"]),
 ])
 def test_where(cursor, where, names):
     assert column(cursor, "SELECT Name FROM %s WHERE %s ORDER BY Id" % (JOBS, where)) == names
@@ -182,11 +193,30 @@ def test_what_sqlite_lacks_the_fe_does(cursor, sql, expected):
     assert column(cursor, sql) == expected
 
 
+@pytest.mark.parametrize("is_prepared", [False, True])
+@pytest.mark.parametrize("expression, value", [
+    ("DATABASE()", "demo"), ("SCHEMA()", "demo"), ("CURRENT_USER()", "'root'@'%'"),
+    ("VERSION()", "5.7.99"), ("Name REGEXP '^o'", "1"), ("CAST(3 AS DECIMAL(9, 2))", "3.00"),
+    ("CAST(LENGTH(Name) AS DECIMAL(9, 1)) + 1", "4.0"),
+])
+def test_what_only_the_fe_knows(sluice, expression, value, is_prepared):
+    """Also without rows, and although PREPARE cannot tell the columns of some of them."""
+    sql = "SELECT %s, Name, NULL FROM %s WHERE Name = %%s" % (expression, JOBS)
+    connection = mysql.connector.connect(host="127.0.0.1", port=sluice.port, user="root", password="",
+                                         database="demo", use_pure=True)
+    with contextlib.closing(connection), connection.cursor(prepared=is_prepared) as own:
+        for name, rows in (("one", [(value, "one", None)]), ("none", [])):
+            own.execute(sql, (name,))
+            assert own.description[1][0] == "Name"
+            assert [(str(row[0]), *row[1:]) for row in own.fetchall()] == rows
+
+
 @pytest.mark.parametrize("expression, kind", [
     ("Name", STRING), ("SucceedTaskCount", STRING), ("CreateTime", STRING), ("NULL", STRING),
     ("COUNT(*)", BIGINT), ("SUM(SucceedTaskCount)", BIGINT), ("AVG(SucceedTaskCount)", DOUBLE),
     ("MAX(Name)", STRING), ("NOW()", STRING), ("LENGTH(Name)", BIGINT), ("1 / 4", DOUBLE),
     ("LEFT(Name, 1)", STRING), ("CAST(Id AS BIGINT)", BIGINT),
+    ("SUM(LENGTH(Name))", BIGINT), ("CAST(3 AS DECIMAL(9, 2))", DECIMAL), ("Id + 1", BIGINT),
 ])
 def test_types_and_names(cursor, expression, kind):
     cursor.execute("SELECT %s FROM %s" % (expression, JOBS))

@@ -19,6 +19,7 @@ const char *const bug_names[N_BUGS] = {
     "witness-always-known",
     "commit-on-used",
     "canceled-is-not-sent",
+    "hold-is-ignored",
 };
 
 static void wrong(struct shell *s, const char *what)
@@ -54,6 +55,7 @@ static void put_state(struct shell *s)
     s->store.state = s->job.state;
     s->store.fail_code = s->job.fail_code;
     s->store.n_resumes = s->job.n_resumes;
+    s->is_held |= s->job.fail_code == FAIL_MANUAL_PAUSE;
 }
 
 static void put_intent(struct shell *s)
@@ -190,6 +192,9 @@ static void feed(struct shell *s, struct step_event event)
         out = step(&s->job, &event, &s->config);
         if (!step_check(&s->job)) {
             wrong(s, "an invariant of step_check() is broken");
+        }
+        if (s->is_held && s->job.state != JOB_PAUSED) {
+            wrong(s, "a job that the user paused went on by itself");
         }
         s->n_doubts += s->job.phase == PHASE_DOUBT && before != PHASE_DOUBT;
         if (!is_write(out.action)) {
@@ -405,14 +410,22 @@ bool shell_turn(struct shell *s)
 
 void shell_pause(struct shell *s)
 {
-    if (s->job.state == JOB_PENDING || s->job.state == JOB_RUNNING) {
-        feed(s, event_of(s, EV_PAUSE));
+    bool is_hold = s->job.state == JOB_PAUSED;
+    if (!step_may_pause(&s->job)) {
+        return;
     }
+    s->n_holds += is_hold;
+    if (is_hold && s->bug == BUG_HOLD_IS_IGNORED) {
+        s->is_held = true;
+        return;
+    }
+    feed(s, event_of(s, EV_PAUSE));
 }
 
 void shell_resume(struct shell *s)
 {
     if (s->job.state == JOB_PAUSED) {
+        s->is_held = false;
         feed(s, event_of(s, EV_RESUME));
     }
 }

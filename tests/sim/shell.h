@@ -27,6 +27,7 @@ enum bug {
     BUG_WITNESS_ALWAYS_KNOWN, /* the witness is never asked */
     BUG_COMMIT_ON_USED,       /* "label used" is taken for "loaded" */
     BUG_CANCELED_IS_NOT_SENT, /* a canceled statement is taken for one that never was */
+    BUG_HOLD_IS_IGNORED,      /* a PAUSE of a job that is PAUSED by an error does nothing */
     N_BUGS,
 };
 extern const char *const bug_names[N_BUGS];
@@ -62,6 +63,8 @@ struct shell {
     int64_t n_doubts;
     int64_t n_crashes;
     int64_t n_cancels;
+    int64_t n_holds; /* PAUSEs of a job that was PAUSED already */
+    bool is_held;    /* the store knows that the user paused it, and he has not resumed it since */
 };
 
 void shell_init(struct shell *s, struct world *w, enum bug bug);
@@ -69,7 +72,7 @@ void shell_init(struct shell *s, struct world *w, enum bug bug);
 bool shell_turn(struct shell *s);
 /* Everything volatile is lost; begins again from the store. */
 void shell_crash(struct shell *s);
-void shell_pause(struct shell *s);
+void shell_pause(struct shell *s); /* also one that an error has PAUSED */
 void shell_resume(struct shell *s);
 void shell_cancel(struct shell *s); /* CANCEL TASK */
 /* The user looks into the table and decides; only when no statement of the label runs. */

@@ -93,6 +93,14 @@ static bool source_parse_offset(const char *text, char **ret_offset, struct err 
     return true;
 }
 
+static bool source_is_later(const char *offset, const char *than)
+{
+    int64_t a = 0;
+    int64_t b = 0;
+    return span_to_int64(span_of(offset), 0, FAKE_UNITS, &a) &&
+           span_to_int64(span_of(than), 0, FAKE_UNITS, &b) && a > b;
+}
+
 static char *source_show_offset(const char *offset)
 {
     return xstrdup(offset);
@@ -107,6 +115,7 @@ const struct source_ops fake_source_ops = {
     .rewrite = source_rewrite,
     .explain = source_explain,
     .parse_offset = source_parse_offset,
+    .is_later = source_is_later,
     .show_offset = source_show_offset,
 };
 

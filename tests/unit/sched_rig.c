@@ -63,8 +63,10 @@ static void check_sched(const struct rig *g)
     const struct sched *s = g->s;
     size_t n_recovering = 0;
     int64_t n_states = 0;
+    int64_t n_paused[N_FAIL_CODES] = {0};
     for (size_t i = 0; i < s->n_jobs; i++) {
         check_job(s->jobs[i]);
+        n_paused[s->jobs[i]->rec.fail_code] += s->jobs[i]->rec.state == JOB_PAUSED;
         n_recovering += s->jobs[i]->step.is_recovering;
     }
     for (size_t i = 0; i < ARRAY_SIZE(s->counters.jobs); i++) {
@@ -72,6 +74,9 @@ static void check_sched(const struct rig *g)
     }
     assert_int_equal(n_recovering, s->n_recovering);
     assert_int_equal(n_states, s->n_jobs);
+    for (int code = 0; code < N_FAIL_CODES; code++) {
+        assert_int_equal(s->counters.paused[code], n_paused[code]);
+    }
     assert_false(g->store.is_wrong);
 }
 

@@ -199,6 +199,10 @@ static void knows_missing_privileges_and_tables(void **state)
     assert_true(
         fe_error_is_missing_table(1105, span_of(CODE "Table [x] does not exist in database [d].")));
     assert_false(fe_error_is_missing_table(1105, span_of("Node catalog is not ready")));
+    assert_true(fe_error_is_missing_database(1049, span_of("")));
+    assert_true(fe_error_is_missing_database(1105, span_of(CODE "Unknown database 'd'")));
+    assert_false(fe_error_is_missing_database(
+        1105, span_of(CODE "Table [x] does not exist in database [d].")));
 }
 
 int main(void)

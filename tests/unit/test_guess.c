@@ -109,18 +109,20 @@ static void test_scripts(void **state)
         {"USE job", false},
         {"USE job;", false},
         {"USE job; ;\n", false},
-        {"INSERT INTO jobs VALUES (1); COMMIT", false},
+        {" insert into t SELECT * FROM tasks('type'='insert')", true},
+        {"INSERT INTO jobs VALUES (1); COMMIT", true}, /* likewise */
+        {"INSERT INTO t VALUES (1); COMMIT", false},
         {"USE shop; SELECT 1", false},
         {";", false},
         {"", false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        if (guess_is_script(span_of(cases[i].text)) != cases[i].wanted) {
+        if (guess_is_hidden(span_of(cases[i].text)) != cases[i].wanted) {
             fail_msg("%s", cases[i].text);
         }
     }
-    assert_false(guess_is_script((struct span){0}));
+    assert_false(guess_is_hidden((struct span){0}));
 }
 
 static void test_kill(void **state)
@@ -147,6 +149,35 @@ static void test_kill(void **state)
     assert_false(guess_is_kill((struct span){0}));
 }
 
+static void test_rights(void **state)
+{
+    static const struct {
+        const char *text;
+        bool wanted;
+    } cases[] = {
+        {"REVOKE LOAD_PRIV ON a.b FROM 'u'", true},
+        {"/* x */ grant ALL ON *.* TO 'u'", true},
+        {"SET PASSWORD = PASSWORD('x')", true},
+        {"create user x", true},
+        {"DROP ROLE r", true},
+        {"ALTER USER x ACCOUNT_LOCK", true},
+        {"SELECT 1; ; revoke 'r' FROM 'u'", true},
+        {"SET @revoke = 1", false},
+        {"CREATE TABLE user (a INT)", false},
+        {"SELECT 'x; REVOKE', `grant` FROM t; SELECT 2 -- ; GRANT", false},
+        {"SHOW GRANTS", false},
+        {"", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (guess_changes_rights(span_of(cases[i].text), true) != cases[i].wanted) {
+            fail_msg("%s", cases[i].text);
+        }
+    }
+    assert_true(guess_changes_rights(span_of("SELE"), false)); /* nobody knows yet */
+    assert_false(guess_changes_rights((struct span){0}, true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_foreign_texts_stream_early),
         cmocka_unit_test(test_scripts),
         cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_rights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

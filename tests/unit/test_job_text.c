@@ -110,6 +110,8 @@ static void test_form(void **state)
                                 "insert into t select * from s3('uri'='s3://b/k', "
                                 "'s3.secret_key'='*XXX')");
     assert_true(is_checked(span_of(sql)));
+    assert_false(is_checked(span_of(masked)));
+    memcpy(strstr(masked, SECRET_MASK), "real", strlen(SECRET_MASK));
     assert_true(is_checked(span_of(masked)));
 }
 

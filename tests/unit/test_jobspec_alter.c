@@ -96,6 +96,9 @@ static void test_refusals(void **state)
          "errCode = 2, detailMessage = The target table cannot be modified in ALTER JOB",
          "CREATE another job"},
         {"INSERT INTO u SELECT * FROM " S3(KEYS), "The target table cannot be modified", "db.u"},
+        {"INSERT INTO db.t SELECT * FROM " S3("'s3.access_key' = 'AK', 's3.secret_key' = '*XXX'"),
+         "The property \"s3.secret_key\" is *XXX, which is the mask that SHOW CREATE JOB prints",
+         "put the real value there"},
         {"INSERT INTO other.t SELECT * FROM " S3(KEYS), "The target table cannot be modified",
          "other.t"},
         {"INSERT INTO T SELECT * FROM " S3(KEYS), "The target table cannot be modified", "db.T"},
@@ -131,6 +134,17 @@ static void test_refusals(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         refuse(&base, cases[i].tail, cases[i].why, cases[i].advice);
     }
+}
+
+/* The statement that it suggests is fit to be sent. */
+static void test_odd_name(void **state)
+{
+    struct job_record job = paused_job();
+    (void)state;
+    job.name = (char *)"o'clock x";
+    job.state = JOB_RUNNING;
+    refuse(&job, "PROPERTIES('max_interval' = '6')", "Only PAUSED job can be altered",
+           "PAUSE JOB WHERE jobName = 'o''clock x' first");
 }
 
 static void test_only_when_paused(void **state)
@@ -210,6 +224,34 @@ static void test_what_is_accepted(void **state)
     }
 }
 
+/* Neither source nor FE need be there for a job to be slowed down. */
+static void test_what_only_paces(void **state)
+{
+    static const struct {
+        const char *tail;
+        bool only_paces;
+    } cases[] = {
+        {"PROPERTIES('max_interval' = '7')", true},
+        {"PROPERTIES('S3.max_batch_files' = '7', 's3.max_batch_bytes' = '104857600')", true},
+        {"PROPERTIES('max_interval' = '7', 'Session.time_zone' = 'UTC')", true}, /* as it is */
+        {"PROPERTIES('max_interval' = '7') " INSERT, true},                      /* likewise */
+        {"PROPERTIES('max_interval' = '7', 'session.time_zone' = 'CET')", false},
+        {"PROPERTIES('max_interval' = '7', 'offset' = '{}')", false},
+        {"PROPERTIES('max_interval' = '7') " ROTATED, false},
+        {REGION, false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct job_record base = paused_job();
+        struct jobspec_alter made = {0};
+        struct err err = {0};
+        assert_true(alter(&base, cases[i].tail, &made, &err));
+        if (made.only_paces != cases[i].only_paces) {
+            fail_msg("%s", cases[i].tail);
+        }
+        alter_fini(&made);
+    }
+}
+
 static void test_interval_is_that_of_the_merged_properties(void **state)
 {
     struct job_record base = paused_job();
@@ -264,7 +306,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_only_when_paused),
+        cmocka_unit_test(test_odd_name),
         cmocka_unit_test(test_what_is_accepted),
+        cmocka_unit_test(test_what_only_paces),
         cmocka_unit_test(test_interval_is_that_of_the_merged_properties),
         cmocka_unit_test(test_without_current_database),
         cmocka_unit_test(test_repair),

@@ -17,7 +17,6 @@
 #include "tests/unit/canned_http.h"
 
 static const int64_t SECOND = 1000000;
-static const struct fe_traits DORIS_4 = {.version = 4001};
 
 #define HTTP(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
 #define PAGE(truncated, objects)                                                                   \
@@ -43,27 +42,36 @@ static struct job_spec *make_spec(int port)
     add_prop(&insert->tvf_props, &insert->n_tvf_props, "s3.endpoint", endpoint);
     add_prop(&insert->tvf_props, &insert->n_tvf_props, "s3.access_key", "AK");
     add_prop(&insert->tvf_props, &insert->n_tvf_props, "s3.secret_key", "hush");
+    add_prop(&insert->tvf_props, &insert->n_tvf_props, "Column_Separator", ",");
+    add_prop(&insert->tvf_props, &insert->n_tvf_props, "column_seperator", ",");
     add_prop(&spec->props, &spec->n_props, "s3.max_batch_files", "2");
     return spec;
 }
 
 /* The lines; *ret is filled when there is a first batch. */
-static enum plan_result look(const char *const *script, size_t n, const char *offset,
-                             struct plan *ret, struct explain *e)
+static enum plan_result look_with(int version, const char *const *script, size_t n,
+                                  const char *offset, struct plan *ret, struct explain *e)
 {
+    struct fe_traits traits = {.version = version};
     struct canned_http server;
     struct err err = {0};
     canned_start(&server, script, n);
     struct job_spec *spec = make_spec(server.port);
     struct source *source = s3_source_ops.create(spec, &err);
     assert_non_null(source);
-    enum plan_result result = s3_source_ops.explain(source, offset, &DORIS_4,
-                                                    clock_mono_us() + 20 * SECOND, NULL, ret, e);
+    enum plan_result result =
+        s3_source_ops.explain(source, offset, &traits, clock_mono_us() + 20 * SECOND, NULL, ret, e);
     s3_source_ops.destroy(source);
     job_spec_destroy(spec);
     canned_stop(&server);
     assert_int_equal(server.n_served, n);
     return result;
+}
+
+static enum plan_result look(const char *const *script, size_t n, const char *offset,
+                             struct plan *ret, struct explain *e)
+{
+    return look_with(4001, script, n, offset, ret, e);
 }
 
 static void assert_says(const struct explain *e, const char *item, enum explain_level level,
@@ -101,8 +109,37 @@ static void test_batches(void **state)
     assert_says(&e, "last file", EXPLAIN_FACT, "in/c.csv");
     assert_says(&e, "estimate", EXPLAIN_FACT, "3 batches: 5 files, 105 bytes");
     assert_says(&e, "skipped", EXPLAIN_FACT, "1 empty");
+    assert_int_equal(explain_count(&e, EXPLAIN_WARNING), 1);
+    assert_says(&e, "property", EXPLAIN_WARNING, "\"column_seperator\" of S3(...) is not known");
     plan_fini(&plan);
     explain_fini(&e);
+}
+
+/* Why the first batch has one file although two are allowed. */
+static void test_no_brace_lists(void **state)
+{
+    static const struct {
+        int version;
+        const char *why;
+    } cases[] = {{2000, "2; Doris 2.0 has no brace lists: one file a task"},
+                 {0, "2; the version of the FE is not known, so it is one file a task"},
+                 {2001, "2"}};
+    static const char *const script[] = {
+        PAGE("false", OBJECT("in/a.csv", "5") OBJECT("in/b.csv", "6"))};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct plan plan = {0};
+        struct explain e = {0};
+        assert_int_equal(look_with(cases[i].version, script, 1, NULL, &plan, &e), PLAN_RANGE);
+        assert_int_equal(plan.n_files, cases[i].version < 2001 ? 1 : 2);
+        for (size_t k = 0; k < e.n; k++) {
+            if (strcmp(e.lines[k].item, "s3.max_batch_files") == 0) {
+                assert_string_equal(e.lines[k].text, cases[i].why);
+            }
+        }
+        plan_fini(&plan);
+        explain_fini(&e);
+    }
 }
 
 /* A page of n keys; the caller owns it. */
@@ -204,6 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_no_brace_lists),
         cmocka_unit_test(test_long_listing),
         cmocka_unit_test(test_unreadable_objects),
         cmocka_unit_test(test_listing_that_fails),

@@ -188,9 +188,9 @@ static const struct {
     const char *reply;
     const char *why;
 } LASTING[] = {
-    {HTTP("403 x", "", ERROR_XML("SignatureDoesNotMatch", "")), "access key AK was refused (Sig"},
-    {HTTP("403 x", "", ERROR_XML("InvalidAccessKeyId", "")), "access key AK was refused (Inv"},
-    {HTTP("403 x", "", ERROR_XML("AccessDenied", "")), "AK may not list bucket bucket"},
+    {HTTP("403 x", "", ERROR_XML("SignatureDoesNotMatch", "")), "the access key was refused (Sig"},
+    {HTTP("403 x", "", ERROR_XML("InvalidAccessKeyId", "")), "the access key was refused (Inv"},
+    {HTTP("403 x", "", ERROR_XML("AccessDenied", "")), "the access key may not list bucket bucket"},
     {HTTP("400 x", "", ERROR_XML("ExpiredToken", "")), "session token"},
     {HTTP("404 x", "", ERROR_XML("NoSuchBucket", "")), "bucket bucket does not exist"},
     {HTTP("200 OK", "", ERROR_XML("NoSuchBucket", "")), "bucket bucket does not exist"},
@@ -320,6 +320,17 @@ static void test_parse_offset(void **state)
     free(offset);
 }
 
+static void test_later_offset(void **state)
+{
+    (void)state;
+    assert_true(s3_source_ops.is_later("{\"fileName\":\"a/b2\"}", "{\"fileName\":\"a/b10\"}"));
+    assert_false(s3_source_ops.is_later("{\"fileName\":\"a/b10\"}", "{\"fileName\":\"a/b2\"}"));
+    assert_false(s3_source_ops.is_later("{\"fileName\":\"a\"}", "{ \"fileName\": \"a\" }"));
+    assert_true(s3_source_ops.is_later("{\"fileName\":\"\u00e4\"}", "{\"fileName\":\"z\"}"));
+    assert_false(s3_source_ops.is_later("none", "{\"fileName\":\"a\"}"));
+    assert_false(s3_source_ops.is_later("{\"fileName\":\"a\"}", ""));
+}
+
 static void expect_refused(const char *uri, const char *key, const char *value, const char *why)
 {
     struct err err = {0};
@@ -357,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_deadline_and_cancel),
         cmocka_unit_test(test_offset_property),
         cmocka_unit_test(test_parse_offset),
+        cmocka_unit_test(test_later_offset),
         cmocka_unit_test(test_refused_at_create),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

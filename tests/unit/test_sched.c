@@ -3,10 +3,10 @@
  * faked (sched_fakes.h), under the checks of sched_rig.h.
  */
 #include <event2/event.h>
-#include <stdio.h>
 
 #include "base/log.h"
 #include "base/xmalloc.h"
+#include "tests/unit/heard.h"
 #include "tests/unit/sched_rig.h"
 
 static void test_stream(void **state)
@@ -236,7 +236,8 @@ static void test_names_and_limits(void **state)
     free(other->spec->insert.tvf);
     other->spec->insert.tvf = xstrdup("kafka");
     assert_string_equal(rig_ask(g, other),
-                        "errCode = 2, detailMessage = Unsupported tvf type:kafka");
+                        "errCode = 2, detailMessage = Unsupported tvf type:kafka. A streaming job "
+                        "loads from S3(...)");
     assert_non_null(strstr(rig_change(g, SCHED_DROP, "nobody"), "job not exist"));
     rig_destroy(g);
 }
@@ -310,6 +311,68 @@ static void test_stop_with_everything_under_way(void **state)
     rig_begin(g);
     rig_until(g, rig_has_offset(g, "a", "1"));
     assert_true(fake_doris_has_exactly(&g->doris, 0, 1));
+    rig_destroy(g);
+}
+
+/* Statements that find all threads taken wait for a bounded time, are told why, and do nothing. */
+static void test_statements_do_not_wait_forever(void **state)
+{
+    struct rig *g = rig_create(false);
+    g->s->longest_wait_ms = 200;
+    fake_doris_set_check_stuck(&g->doris, true);
+    sched_send(g->s, rig_create_request(g, "a", "d", 0, "1"));
+    rig_until(g, fake_doris_n_blocked(&g->doris) == 1);
+    int64_t before_ms = clock_mono_ms();
+    sched_send(g->s, rig_create_request(g, "b", "d", 1, "1"));
+    sched_send(g->s, rig_create_request(g, "c", "d", 2, "1"));
+    rig_until(g, g->n_answered == 2);
+    assert_true(clock_mono_ms() - before_ms >= 200);
+    for (struct sched_request *r = g->answered; r != NULL;
+         r = (struct sched_request *)r->call.m.next) {
+        assert_false(r->is_ok);
+        assert_non_null(strstr(r->err.msg, "no thread was free"));
+        assert_non_null(strstr(r->err.msg, "scheduler.runners"));
+    }
+    assert_int_equal(g->s->n_checks, 1); /* the one that has begun has its own deadline */
+    fake_doris_set_check_stuck(&g->doris, false);
+    fake_doris_let_go(&g->doris);
+    rig_until(g, g->n_answered == 3);
+    assert_int_equal(g->s->n_jobs, 1);
+    rig_until(g, rig_has_offset(g, "a", "1"));
+    rig_create_job(g, "b", "d", 1, "1"); /* the names are free */
+    rig_until(g, rig_has_offset(g, "b", "1"));
+    rig_destroy(g);
+}
+
+/* --- the log ------------------------------------------------------------------------------------ */
+
+/* PAUSED, and its task cannot be decided for hours: told once, and again when it can. */
+static void test_what_does_not_change_is_logged_once(void **state)
+{
+    struct rig *g = rig_create(false);
+    struct heard log = heard_begin();
+    SCRIPT(g, FAKE_BLOCKED);
+    rig_create_job(g, "a", "d", 0, "1");
+    rig_until(g, fake_doris_n_blocked(&g->doris) == 1);
+    fake_doris_set_deaf(&g->doris, "d");
+    assert_string_equal(rig_change(g, SCHED_PAUSE, "a"), "");
+    rig_until(g, rig_job(g, "a")->step.n_waits >= 4);
+    int n_labels_deaf = heard_lines(&log, "task.label", NULL, NULL);
+    int n_unreachable = heard_lines(&log, "state=UNREACHABLE", NULL, NULL);
+    fake_doris_set_deaf(&g->doris, NULL);
+    rig_until(g, rig_job(g, "a")->task.id == 0);
+    int n_labels = heard_lines(&log, "task.label", NULL, NULL);
+    int n_aborted = heard_lines(&log, "state=ABORTED", NULL, NULL);
+    g->doris.n_traits_to_fail = 4; /* an outage of the FE, seen while planning */
+    assert_string_equal(rig_change(g, SCHED_RESUME, "a"), "");
+    rig_until(g, rig_has_offset(g, "a", "1"));
+    int n_outages = heard_lines(&log, "job.waiting ", NULL, NULL);
+    heard_end(&log); /* from here on a failure can be seen */
+    assert_int_equal(n_unreachable, 1);
+    assert_int_equal(n_labels_deaf, 1);
+    assert_int_equal(n_aborted, 1);
+    assert_int_equal(n_labels, 2);
+    assert_int_equal(n_outages, 1);
     rig_destroy(g);
 }
 
@@ -439,6 +502,8 @@ int main(void)
         cmocka_unit_test(test_recovery_comes_first),
         cmocka_unit_test(test_stored_sql_that_is_not_understood),
         cmocka_unit_test(test_stop_with_everything_under_way),
+        cmocka_unit_test(test_statements_do_not_wait_forever),
+        cmocka_unit_test(test_what_does_not_change_is_logged_once),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_threads),
     };

@@ -45,6 +45,12 @@ static const char *alter(struct rig *g, const char *name, const char *sql, const
     return rig_ask(g, alter_request(g, name, sql, units, offset));
 }
 
+static void cancel_run(struct run *run, void *arg)
+{
+    (void)arg;
+    cancel_raise(&run->cancel);
+}
+
 static void assert_says_text(const char *text, const char *what)
 {
     if (text == NULL || strstr(text, what) == NULL) {
@@ -315,6 +321,78 @@ static void test_alter_when_the_store_is_behind(void **state)
     rig_destroy(g);
 }
 
+/* PAUSED by an error that would resume it: from the ALTER on it waits for its user. */
+static void test_alter_ends_the_automatic_resume(void **state)
+{
+    struct rig *g = rig_create(false);
+    g->step.resume_delay_ms = 300;
+    rig_end(g, 0);
+    rig_begin(g);
+    SCRIPT(g, FAKE_LOST_UNSEEN, FAKE_REFUSED); /* the lost one keeps the task open */
+    rig_create_job(g, "a", "d", 0, "1");
+    rig_until(g, rig_job(g, "a")->step.fail_code == FAIL_INTERNAL);
+    assert_int_equal(rig_job(g, "a")->task.id, 1);
+    struct sched_request *r = alter_request(g, "a", NULL, "2", NULL);
+    r->only_paces = true; /* at once, before it resumes */
+    assert_string_equal(rig_ask(g, r), "");
+    assert_int_equal(rig_job(g, "a")->step.phase, PHASE_WAITING); /* as with PAUSE */
+    int64_t due_ms = clock_mono_ms() + 400;
+    rig_until(g, clock_mono_ms() > due_ms);
+    for (int life = 0; life < 2; life++) {
+        assert_int_equal(rig_job(g, "a")->step.state, JOB_PAUSED);
+        assert_int_equal(rig_job(g, "a")->step.fail_code, FAIL_MANUAL_PAUSE);
+        assert_string_equal(rig_job(g, "a")->rec.fail_msg,
+                            "The job was altered; RESUME JOB goes on (before: refused)");
+        assert_string_equal(sched_job_pause_text(rig_job(g, "a")), "after ALTER JOB");
+        assert_int_equal(g->s->counters.paused[FAIL_MANUAL_PAUSE], 1);
+        rig_crash(g);
+    }
+    assert_string_equal(rig_change(g, SCHED_RESUME, "a"), "");
+    rig_until(g, rig_has_offset(g, "a", "2"));
+    assert_true(fake_doris_has_exactly(&g->doris, 0, 2));
+    rig_destroy(g);
+}
+
+/* Neither the source nor the FE is asked when nothing is changed that they know of. */
+static void test_alter_of_the_pace_asks_nobody(void **state)
+{
+    struct rig *g = paused_rig("1");
+    fake_doris_set_check_stuck(&g->doris, true);
+    struct sched_request *r = alter_request(g, "a", NULL, "2", NULL);
+    r->only_paces = true;
+    assert_string_equal(rig_ask(g, r), "");
+    assert_int_equal(fake_doris_n_blocked(&g->doris), 0);
+    assert_string_equal(rig_job(g, "a")->rec.properties, "2");
+    r = alter_request(g, "a", NULL, "no number", NULL); /* what it says is checked all the same */
+    r->only_paces = true;
+    assert_says_text(rig_ask(g, r), "units: no number");
+    assert_string_equal(rig_job(g, "a")->rec.properties, "2");
+
+    r = alter_request(g, "a", "INSERT 2", "2", NULL);
+    sched_send(g->s, r);
+    rig_until(g, fake_doris_n_blocked(&g->doris) == 1);
+    size_t n = g->n_answered;
+    run_pool_each_busy(g->s->pool, cancel_run, NULL);
+    rig_until(g, g->n_answered > n);
+    assert_string_equal(g->answered->err.msg, "ALTER JOB was not done: canceled");
+    rig_destroy(g);
+}
+
+/* The end that is shown is never behind the offset. */
+static void test_alter_beyond_the_end(void **state)
+{
+    struct rig *g = paused_rig("2");
+    sched_set_text(&rig_job(g, "a")->end_offset, xstrdup("2")); /* as a source that tells it */
+    assert_string_equal(alter(g, "a", NULL, "6", "5"), "");
+    for (int life = 0; life < 2; life++) {
+        assert_string_equal(rig_job(g, "a")->end_offset, "5");
+        rig_crash(g);
+    }
+    assert_string_equal(alter(g, "a", NULL, "6", "1"), "");
+    assert_string_equal(rig_job(g, "a")->end_offset, "5"); /* it was seen, or named */
+    rig_destroy(g);
+}
+
 /* What is stored is not understood by the next life; an ALTER JOB with an INSERT mends it. */
 static void spoil(struct rig *g)
 {
@@ -471,6 +549,9 @@ int main(void)
         cmocka_unit_test(test_alter_with_a_task_open),
         cmocka_unit_test(test_alter_with_a_task_in_doubt),
         cmocka_unit_test(test_alter_when_the_store_is_behind),
+        cmocka_unit_test(test_alter_ends_the_automatic_resume),
+        cmocka_unit_test(test_alter_of_the_pace_asks_nobody),
+        cmocka_unit_test(test_alter_beyond_the_end),
         cmocka_unit_test(test_alter_repairs),
         cmocka_unit_test(test_alter_repairs_a_job_with_a_task),
         cmocka_unit_test(test_cancel),

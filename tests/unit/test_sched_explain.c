@@ -101,7 +101,7 @@ static void test_paused_by_the_user(void **state)
     explain(g, "a");
     assert_level(g, "summary", "PAUSED by the user", EXPLAIN_WARNING);
     assert_level(g, "reason", "MANUAL_PAUSE_ERR: Job is paused by the user", EXPLAIN_FACT);
-    assert_level(g, "what resumes it", "RESUME JOB", EXPLAIN_FACT);
+    assert_level(g, "what resumes it", "RESUME JOB WHERE jobName = 'a'", EXPLAIN_FACT);
     rig_crash(g);
     explain(g, "a");
     assert_level(g, "state", "PAUSED since before this start", EXPLAIN_FACT);
@@ -195,12 +195,57 @@ static void test_in_doubt(void **state)
     rig_create_job(g, "a", "d", 0, "1");
     rig_until(g, rig_job(g, "a")->step.phase == PHASE_DOUBT);
     explain(g, "a");
-    assert_level(g, "phase", "nothing can tell whether task 1 was loaded", EXPLAIN_ERROR);
+    assert_level(g, "summary", "1 problem: ", EXPLAIN_ERROR);
+    assert_level(g, "phase", "nothing can tell whether task 1 was loaded", EXPLAIN_FACT);
     assert_level(g, "range in doubt", "1", EXPLAIN_FACT);
     assert_level(g, "look at", "d.t0, and SHOW TRANSACTION FROM d WHERE LABEL = ", EXPLAIN_FACT);
-    assert_level(g, "decide", "ALTER JOB a RESOLVE TASK 1 AS COMMITTED", EXPLAIN_FACT);
-    assert_level(g, "decide", "ALTER JOB a RESOLVE TASK 1 AS ABORTED", EXPLAIN_FACT);
-    assert_level(g, "what resumes it", "your decision", EXPLAIN_FACT);
+    assert_level(g, "decide", "ALTER JOB `a` RESOLVE TASK 1 AS COMMITTED", EXPLAIN_FACT);
+    assert_level(g, "decide", "ALTER JOB `a` RESOLVE TASK 1 AS ABORTED", EXPLAIN_FACT);
+    assert_level(g, "what resumes it", "or RESUME JOB WHERE jobName = 'a', which asks Doris",
+                 EXPLAIN_FACT);
+    assert_string_equal(rig_resolve(g, "a", 1, false), "");
+    explain(g, "a");
+    assert_level(g, "summary", "it is PAUSED after RESOLVE TASK", EXPLAIN_WARNING);
+    rig_crash(g);
+    explain(g, "a");
+    assert_level(g, "summary", "it is PAUSED after RESOLVE TASK", EXPLAIN_WARNING);
+    rig_destroy(g);
+}
+
+/* The statements that it suggests are fit to be sent, whatever the job is called. */
+static void test_odd_name(void **state)
+{
+    struct rig *g = rig_create(false);
+    (void)state;
+    g->s->options.step.label_window_ms = 0;
+    SCRIPT(g, FAKE_LOST_UNSEEN);
+    rig_create_job(g, "o'clo`ck \\", "d", 0, "1");
+    rig_until(g, g->s->jobs[0]->step.phase == PHASE_DOUBT);
+    explain(g, "o'clo`ck \\");
+    assert_level(g, "reason", "then ALTER JOB `o'clo``ck \\` RESOLVE TASK 1 AS", EXPLAIN_ERROR);
+    assert_level(g, "decide", "ALTER JOB `o'clo``ck \\` RESOLVE TASK 1 AS COMMITTED", EXPLAIN_FACT);
+    assert_level(g, "decide", "ALTER JOB `o'clo``ck \\` RESOLVE TASK 1 AS ABORTED", EXPLAIN_FACT);
+    assert_level(g, "decide", "RESUME JOB WHERE jobName = 'o''clo`ck \\\\'", EXPLAIN_FACT);
+    assert_non_null(strstr(rig_ask(g, rig_create_request(g, "o'clo`ck \\", "d", 0, "1")),
+                           "DROP JOB WHERE jobName = 'o''clo`ck \\\\' first"));
+    rig_destroy(g);
+}
+
+/* One cause is one problem: the reason is the error, and the listing that tells of it again is not. */
+static void test_source_fails(void **state)
+{
+    struct rig *g = rig_create(false);
+    (void)state;
+    g->s->options.step.resume_delay_ms = 60000;
+    rig_create_job(g, "a", "d", 0, "1");
+    rig_until(g, rig_has_offset(g, "a", "1"));
+    free(rig_job(g, "a")->rec.offset);
+    rig_job(g, "a")->rec.offset = xstrdup("no number");
+    rig_until(g, rig_job(g, "a")->step.state == JOB_PAUSED && rig_job(g, "a")->run == NULL);
+    explain(g, "a");
+    assert_level(g, "summary", "1 problem: ", EXPLAIN_ERROR);
+    assert_level(g, "reason", "GET_REMOTE_DATA_ERR", EXPLAIN_ERROR);
+    assert_level(g, "last listing", "failed: ", EXPLAIN_FACT);
     rig_destroy(g);
 }
 
@@ -262,6 +307,7 @@ static void test_check(void **state)
     assert_int_equal(g->s->n_jobs, 0);
     assert_string_equal(rig_ask(g, check_request(g, "a", "0", 1)), "");
     assert_level(g, "service account", "nothing to plan", EXPLAIN_FACT);
+    assert_level(g, "columns", "not checked: no file is there yet", EXPLAIN_WARNING);
     assert_level(g, "first INSERT", "none yet", EXPLAIN_FACT);
     rig_destroy(g);
 }
@@ -322,6 +368,8 @@ int main(void)
         cmocka_unit_test(test_waiting_for_the_fe),
         cmocka_unit_test(test_waiting_for_a_label),
         cmocka_unit_test(test_in_doubt),
+        cmocka_unit_test(test_odd_name),
+        cmocka_unit_test(test_source_fails),
         cmocka_unit_test(test_finished),
         cmocka_unit_test(test_unusable),
         cmocka_unit_test(test_check),

@@ -465,7 +465,7 @@ static struct step_event random_event(const struct step_job *job, struct step_ou
     } else if (last.action == ACT_STORE_INTENT) {
         event.kind = EV_STORED;
         event.u.stored = rand_r(seed) % 8 == 0 ? STORED_FAIL : STORED_OK;
-    } else if (rand_r(seed) % 10 == 0 && is_active) {
+    } else if (rand_r(seed) % 10 == 0 && step_may_pause(job)) {
         event.kind = EV_PAUSE;
     } else if (rand_r(seed) % 10 == 0 && is_active && job->task_id != 0) {
         event.kind = EV_CANCEL;

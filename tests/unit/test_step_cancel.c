@@ -1,4 +1,7 @@
-/* CANCEL TASK in step.h: canceled only when it is certain that nothing was or will be loaded. */
+/*
+ * CANCEL TASK in step.h: canceled only when it is certain that nothing was or will be loaded. And
+ * PAUSE of a job that is PAUSED already.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -142,6 +145,62 @@ static void test_failed_with_a_straggler_is_closed_later(void **state)
     assert_int_equal(label(&other, LABEL_VISIBLE, NOW + 5000).action, ACT_STORE_COMMIT);
 }
 
+/* PAUSED by an error that would resume it: PAUSE holds it, for this life and the next. */
+static void test_pause_holds_what_would_resume(void **state)
+{
+    struct step_job job = new_job();
+    (void)at(&job, EV_START, NOW);
+    (void)at(&job, EV_TIMER, NOW);
+    (void)planned(&job, PLAN_FAIL);
+    assert_int_equal(stored(&job).action, ACT_ARM);
+    assert_true(step_may_pause(&job));
+    struct step_out out = at(&job, EV_PAUSE, NOW);
+    assert_int_equal(out.action, ACT_STORE_JOB);
+    assert_int_equal(out.reason, WHY_MANUAL);
+    assert_int_equal(stored(&job).action, ACT_NONE);
+    assert_int_equal(job.fail_code, FAIL_MANUAL_PAUSE);
+    assert_int_equal(at(&job, EV_TIMER, NOW).action, ACT_NONE); /* the one that was set before */
+    assert_int_equal(job.state, JOB_PAUSED);
+    assert_false(step_may_pause(&job)); /* it is */
+    assert_int_equal(at(&job, EV_START, NOW).action, ACT_NONE);
+    assert_int_equal(at(&job, EV_RESUME, NOW).action, ACT_STORE_JOB);
+    assert_int_equal(stored(&job).action, ACT_PLAN);
+    assert_true(step_may_pause(&job));
+
+    job.state = JOB_FINISHED;
+    assert_false(step_may_pause(&job));
+    job.state = JOB_PAUSED;
+    job.fail_code = FAIL_IN_DOUBT;
+    assert_false(step_may_pause(&job));
+    job.fail_code = FAIL_LABEL_TAKEN;
+    assert_false(step_may_pause(&job));
+}
+
+/* With a task open, which would have been taken up again: it is closed as with any PAUSE. */
+static void test_pause_holds_an_open_task(void **state)
+{
+    struct step_job job = loading_job();
+    assert_int_equal(loaded(&job, LOAD_REFUSED, NOW).action, ACT_ASK);
+    job.n_tries = config.n_tries;
+    assert_int_equal(label(&job, LABEL_ABORTED, NOW).action, ACT_STORE_FAILED);
+    assert_int_equal(store_failed(&job).action, ACT_ARM); /* its end is not stored: it is open */
+    struct step_job other = job;
+    assert_int_equal(job.fail_code, FAIL_INTERNAL);
+    assert_int_equal(at(&job, EV_PAUSE, NOW).action, ACT_STORE_JOB);
+    assert_int_equal(stored(&job).action, ACT_ARM);
+    assert_int_equal(at(&job, EV_TIMER, NOW).action, ACT_ASK);
+    assert_int_equal(label(&job, LABEL_ABORTED, NOW).action, ACT_STORE_CANCELED);
+    assert_int_equal(stored(&job).action, ACT_NONE);
+    assert_int_equal(job.fail_code, FAIL_MANUAL_PAUSE);
+
+    (void)at(&other, EV_PAUSE, NOW);
+    (void)stored(&other);
+    (void)at(&other, EV_TIMER, NOW);
+    assert_int_equal(label(&other, LABEL_VISIBLE, NOW).action, ACT_STORE_COMMIT); /* after all */
+    assert_int_equal(stored(&other).action, ACT_STORE_JOB);
+    assert_int_equal(other.fail_code, FAIL_MANUAL_PAUSE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +210,8 @@ int main(void)
         cmocka_unit_test(test_cancel_waits_for_a_straggler),
         cmocka_unit_test(test_failed_with_a_straggler_is_closed_later),
         cmocka_unit_test(test_cancel_that_cannot_be_stored_is_carried_out_later),
+        cmocka_unit_test(test_pause_holds_what_would_resume),
+        cmocka_unit_test(test_pause_holds_an_open_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,9 +161,12 @@ static void test_statistics_add_up(void **state)
     for (int64_t i = 1; i <= 3; i++) {
         struct task_record t = sample_task(1, i, "{}");
         assert_int_equal(ops->task_begin(st, &t, &f->err), STORE_OK);
+        t.first_error = (char *)(i == 2 ? "resolved by a user" : NULL); /* known at its end only */
         assert_int_equal(commit(f, st, &t, i - 1), STORE_OK);
     }
     look(st, &seen);
+    assert_null(seen.tasks[0][0].first_error);
+    assert_string_equal(seen.tasks[0][1].first_error, "resolved by a user");
     const struct load_stat *s = &seen.jobs[0].stat;
     assert_int_equal(s->scanned_rows, 30);
     assert_int_equal(s->load_bytes, 600);

@@ -1,4 +1,5 @@
 /* The SQLite store and its key: what is on the disk, whose key is right, older stores, new keys. */
+#include "tests/unit/heard.h"
 #include "tests/unit/store_old.h"
 
 #include <fcntl.h>
@@ -282,6 +283,37 @@ static void test_new_key(void **state)
     seen_fini(&seen);
 }
 
+/* That an old key may go is told, when it is true and not before. */
+static void test_new_key_is_logged(void **state)
+{
+    struct fixture *f = *state;
+    static const char fresh[] = "a00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    char key[128];
+    char old[65];
+    key_path(f, key);
+    struct heard log = heard_begin();
+    struct store *st = must_open(f);
+    write_secrets(f, st); /* a job, a task */
+    ops->close(st);
+    read_key(key, old);
+    write_keys(key, old, fresh);
+    ops->close(must_open(f));
+    int n_early = heard_lines(&log, "store.rekeyed", NULL, NULL);
+    write_keys(key, fresh, old);
+    ops->close(must_open(f));
+    int n_told = heard_lines(&log, "store.rekeyed", " n=2 ", NULL);
+    ops->close(must_open(f)); /* it is */
+    int n = heard_lines(&log, "store.rekeyed", NULL, NULL);
+    int n_digits = heard_lines(&log, fresh, NULL, NULL) + heard_lines(&log, old, NULL, NULL);
+    heard_end(&log);
+    assert_int_equal(n_early, 0);
+    assert_int_equal(n_told, 1);
+    assert_int_equal(n, 1);
+    assert_int_equal(n_digits, 0);
+    write_keys(key, fresh, "");
+    ops->close(must_open(f)); /* and it was true */
+}
+
 static void refuse_to_load(struct fixture *f, const char *sql, const char *text)
 {
     raw(f->path, sql);
@@ -330,6 +362,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_old_store_without_a_key_stays_old, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wiping_is_made_up_for, setup, teardown),
         cmocka_unit_test_setup_teardown(test_new_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_new_key_is_logged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values_that_were_moved_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_check_that_is_none, setup, teardown),
     };

@@ -1,9 +1,9 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "sources/fe_quote.h"
+#include "base/quote.h"
 
-static char *quote(const char *text, char mark)
+static char *quoted(const char *text, char mark)
 {
     struct buf b = buf_with_max(SIZE_MAX / 2); /* as long as our own configuration and statement */
     buf_append_char(&b, mark);
@@ -23,12 +23,12 @@ static char *quote(const char *text, char mark)
     return buf_take_text(&b);
 }
 
-char *fe_quote_name(const char *name)
+char *quote_name(const char *name)
 {
-    return quote(name, '`');
+    return quoted(name, '`');
 }
 
-char *fe_quote_text(const char *text)
+char *quote_text(const char *text)
 {
-    return quote(text, '\'');
+    return quoted(text, '\'');
 }
