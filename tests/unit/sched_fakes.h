@@ -53,12 +53,12 @@ struct fake_doris {
     bool is_empty[FAKE_TABLES][FAKE_UNITS + 1]; /* proved empty instead */
     enum fake_load script[FAKE_SCRIPT];         /* the next loads; FAKE_OK after them */
     size_t n_script, i_script;
-    const char *deaf_db;  /* questions about its labels are not answered */
-    bool is_check_stuck;  /* check() waits until it is canceled */
-    int n_traits_to_fail; /* the FE cannot be reached */
-    int n_blocked;        /* loads and checks that wait now */
-    int go_fd;            /* eventfd: readable once blocked loads may go on */
-    const char *wrong;    /* the first thing that must never happen, NULL */
+    const char *deaf_db; /* questions about its labels are not answered */
+    bool is_check_stuck; /* check() waits until it is canceled */
+    int n_traits_to_fail;
+    int n_blocked;     /* loads and checks that wait now */
+    int go_fd;         /* eventfd: readable once blocked loads may go on */
+    const char *wrong; /* the first thing that must never happen, NULL */
 };
 
 void fake_doris_init(struct fake_doris *d);
@@ -68,6 +68,9 @@ void fake_doris_let_go(struct fake_doris *d);
 void fake_doris_set_deaf(struct fake_doris *d, const char *db);
 void fake_doris_set_check_stuck(struct fake_doris *d, bool is_stuck);
 void fake_doris_forget_labels(struct fake_doris *d);
+/* The FE cannot be reached: so many times from now, and how many of them are left. */
+void fake_doris_set_outage(struct fake_doris *d, int n);
+int fake_doris_outage(struct fake_doris *d);
 int fake_doris_n_blocked(struct fake_doris *d);
 /* Units 1 .. n of the table are there once (or were empty) and no other is. */
 bool fake_doris_has_exactly(struct fake_doris *d, int table, int64_t n);

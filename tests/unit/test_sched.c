@@ -55,7 +55,7 @@ static void test_every_answer(void **state)
 static void test_outage_before_planning(void **state)
 {
     struct rig *g = rig_create(false);
-    g->doris.n_traits_to_fail = 3;
+    fake_doris_set_outage(&g->doris, 3);
     rig_create_job(g, "a", "d", 0, "1");
     rig_until(g, rig_has_offset(g, "a", "1"));
     assert_int_equal(rig_job(g, "a")->rec.n_failed, 0);
@@ -363,7 +363,7 @@ static void test_what_does_not_change_is_logged_once(void **state)
     rig_until(g, rig_job(g, "a")->task.id == 0);
     int n_labels = heard_lines(&log, "task.label", NULL, NULL);
     int n_aborted = heard_lines(&log, "state=ABORTED", NULL, NULL);
-    g->doris.n_traits_to_fail = 4; /* an outage of the FE, seen while planning */
+    fake_doris_set_outage(&g->doris, 4); /* an outage of the FE, seen while planning */
     assert_string_equal(rig_change(g, SCHED_RESUME, "a"), "");
     rig_until(g, rig_has_offset(g, "a", "1"));
     int n_outages = heard_lines(&log, "job.waiting ", NULL, NULL);

@@ -149,7 +149,7 @@ static void test_waiting_for_the_fe(void **state)
 {
     struct rig *g = rig_create(false);
     (void)state;
-    g->doris.n_traits_to_fail = 1000;
+    fake_doris_set_outage(&g->doris, 1000);
     rig_create_job(g, "a", "d", 0, "1");
     rig_until(g, rig_job(g, "a")->trace.is_fe_missing && rig_job(g, "a")->run == NULL);
     explain(g, "a");
@@ -320,7 +320,7 @@ static void test_check_with_problems(void **state)
     struct sched_request *r = check_request(g, "a", "3", 1);
     free(r->spec->props[0].value);
     r->spec->props[0].value = xstrdup("no number");
-    g->doris.n_traits_to_fail = 1;
+    fake_doris_set_outage(&g->doris, 1);
     assert_string_equal(rig_ask(g, r), "");
     assert_level(g, "number of jobs", "scheduler.max_jobs", EXPLAIN_ERROR);
     assert_level(g, "source", "units: no number", EXPLAIN_ERROR);

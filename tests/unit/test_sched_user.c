@@ -257,11 +257,11 @@ static void test_outage_is_told_once(void **state)
         rig_create_job(g, names[i], "d", i, "1");
         rig_until(g, rig_has_offset(g, names[i], "1"));
     }
-    g->doris.n_traits_to_fail = 9;
-    rig_until(g, g->doris.n_traits_to_fail == 0 && g->s->outage.n_waiting == 0);
+    fake_doris_set_outage(&g->doris, 9);
+    rig_until(g, fake_doris_outage(&g->doris) == 0 && g->s->outage.n_waiting == 0);
     int n = heard_lines(&log, "job.waiting ", "no FE", NULL);
     int n_over = heard_lines(&log, "job.waiting_over", "because=\"the FE answers\"", NULL);
-    g->doris.n_traits_to_fail = 1000;
+    fake_doris_set_outage(&g->doris, 1000);
     rig_until(g, g->s->outage.n_waiting == 3);
     g->s->outage.told_ms -= 61 * 1000; /* a minute later */
     rig_until(g, heard_lines(&log, "job.waiting ", NULL, NULL) == n + 2);

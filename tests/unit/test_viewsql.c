@@ -68,7 +68,7 @@ static void test_long_queries(void **state)
         }
         _cleanup_free_ char *adapted = viewsql_adapt(buf_text(&sql), &trust);
         assert_non_null(adapted);
-        assert_in_range(clock_mono_ms() - start_ms, 0, 2000);
+        assert_in_range(clock_mono_ms() - start_ms, 0, 15000); /* 50 ms; 3 s under valgrind */
         buf_fini(&sql);
     }
 }
