@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <linux/filter.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -11,6 +12,8 @@
 enum {
     PER_TURN = 16,  /* then the sessions have their turn */
     PAUSE_MS = 200, /* after EMFILE and the like */
+    LAST_MS = 20,   /* so long nobody has come: nobody will */
+    LAST_ROUNDS = 5,
 };
 
 struct acceptor {
@@ -117,11 +120,21 @@ static void hear_no_more(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)); /* as said */
 }
 
+/* The end of a handshake that had begun is waited for: the only time that this thread blocks. */
 void acceptor_empty(struct acceptor *a)
 {
+    _cleanup_free_ struct pollfd *polled = xcalloc(a->n_fds, sizeof(*polled));
     for (size_t i = 0; i < a->n_fds; i++) {
         hear_no_more(a->fds[i]);
-        while (accept_one(a, a->fds[i]) >= 0) {
+        polled[i] = (struct pollfd){.fd = a->fds[i], .events = POLLIN};
+    }
+    for (int round = 0; round < LAST_ROUNDS; round++) {
+        for (size_t i = 0; i < a->n_fds; i++) {
+            while (accept_one(a, a->fds[i]) >= 0) {
+            }
+        }
+        if (poll(polled, a->n_fds, LAST_MS) <= 0) {
+            return;
         }
     }
 }

@@ -99,7 +99,7 @@ class Mix:
         if rng.random() < 0.2:
             text = rng.choice([b"/* PAUSE JOB */", b" \n", b"-- SHOW JOBS\n", b";"]) + text
         if rng.random() < 0.2:
-            text += rng.choice([b";", b" /* CREATE JOB n */", b"\0", b" -- tasks(", b"\xff"])
+            text += rng.choice([b";", b" /* CREATE JOB n */", b"\0", b" -- tasks(", b" /* \xff */"])
         if rng.random() < 0.05:
             text += b" /* %s */" % (rng.choice([b"x", b"job ", b"; '", b"\0"]) * rng.randrange(30000))
         return text
