@@ -10,6 +10,7 @@ import pathlib
 import re
 import socket
 import struct
+import subprocess
 import threading
 
 import pytest
@@ -134,6 +135,13 @@ def calm(front):
     assert len(reasons(front)) == accepted - metric(front, "sluice_connections_refused_total")
 
 
+def is_idle(port):
+    """Nobody holds a connection there any more."""
+    found = subprocess.run(["ss", "-tnH", "sport = :%d" % port], capture_output=True, text=True,
+                           check=True).stdout
+    return not re.search("^(ESTAB|CLOSE-WAIT)", found, re.M)
+
+
 @pytest.fixture
 def front(sluice):
     """front(fe, {"section.key": value}) -> sluice, with the number of its files at rest."""
@@ -141,6 +149,7 @@ def front(sluice):
         made = sluice(fe, {"proxy.health_interval": 0, "log.level": "info", **(config or {})})
         with wire.FakeServer(lambda stream: None):
             procs.wait_until(lambda: made.http("/health")[0] == 200, 10)
+        procs.wait_until(lambda: is_idle(made.http_port), what="the end of that connection")
         made.base_fds = fds(made)
         return made
     return make
