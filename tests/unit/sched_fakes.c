@@ -210,14 +210,6 @@ void fake_doris_set_outage(struct fake_doris *d, int n)
     pthread_mutex_unlock(&d->lock);
 }
 
-int fake_doris_outage(struct fake_doris *d)
-{
-    pthread_mutex_lock(&d->lock);
-    int n = d->n_traits_to_fail;
-    pthread_mutex_unlock(&d->lock);
-    return n;
-}
-
 int fake_doris_n_blocked(struct fake_doris *d)
 {
     pthread_mutex_lock(&d->lock);

@@ -70,7 +70,13 @@ void fake_doris_set_check_stuck(struct fake_doris *d, bool is_stuck);
 void fake_doris_forget_labels(struct fake_doris *d);
 /* The FE cannot be reached: so many times from now, and how many of them are left. */
 void fake_doris_set_outage(struct fake_doris *d, int n);
-int fake_doris_outage(struct fake_doris *d);
+static inline int fake_doris_outage(struct fake_doris *d)
+{
+    pthread_mutex_lock(&d->lock);
+    int n = d->n_traits_to_fail;
+    pthread_mutex_unlock(&d->lock);
+    return n;
+}
 int fake_doris_n_blocked(struct fake_doris *d);
 /* Units 1 .. n of the table are there once (or were empty) and no other is. */
 bool fake_doris_has_exactly(struct fake_doris *d, int table, int64_t n);
