@@ -266,6 +266,11 @@ class StandIn(Process):
     def state(self):
         return self._control("GET", "/standin/state")
 
+    def is_loading(self):
+        """An INSERT has begun its transaction; "running" is true of any statement, a SET, say."""
+        now = self.state()
+        return bool(now["running"]) and now["transactions"].get("PREPARE", 0) > 0
+
     def log(self):
         return self._control("GET", "/standin/log")
 

@@ -567,7 +567,7 @@ def test_without_doris_http(rig, profile):
     made.create_job(properties={"max_interval": "1", "s3.max_batch_files": "1"})
     for key in ("in/a.csv", "in/b.csv", "in/c.csv"):
         made.bucket.put_rows(key, 10)
-    procs.wait_until(lambda: made.fe.state()["running"], 30, "a load to begin")
+    procs.wait_until(made.fe.is_loading, 30, "a load to begin")
     made.sluice.kill9()
     made.sluice.start()
     made.check_exactly_once()

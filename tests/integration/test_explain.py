@@ -415,7 +415,7 @@ def test_loading_and_publishing(made):
     try:
         made.create_job("p", properties={"max_interval": "1",
                                          "session.insert_visible_timeout_ms": "1000"})
-        procs.wait_until(lambda: made.fe.state()["running"], 30, "the load")
+        procs.wait_until(made.fe.is_loading, 30, "the load")
         check(explain(made, "JOB p"), ("summary", "OK", "the job is loading"),
               ("phase", "", "loading task 1 for", "attempt 1", "Doris may take 1800 s"),
               ("open task", "", "7 files", "in/a.csv", "in/g.csv"))
@@ -435,7 +435,7 @@ def test_in_doubt(rig):
     made.execute("CREATE TABLE demo.other (id INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id)")
     made.create_job(properties=JOB)
     made.bucket.put("in/a.csv", csv_text(1, 10))
-    procs.wait_until(lambda: made.fe.state()["running"], 30, "the load to begin")
+    procs.wait_until(made.fe.is_loading, 30, "the load to begin")
     made.sluice.kill9()
     procs.wait_until(lambda: len(made.ids()) == 10, 30, "the lost load's rows")
     made.fe.knobs(slow_ms=0)

@@ -118,7 +118,7 @@ def test_after_a_crash_with_a_forgotten_label(rig):
     procs.wait_until(lambda: made.offset() == {"fileName": "in/200.csv"}, 30, "the offset")
     made.fe.knobs(slow_ms=3000)
     made.bucket.put_rows("in/300.csv", 10)
-    procs.wait_until(lambda: made.fe.state()["running"], 30, "the load to begin")
+    procs.wait_until(made.fe.is_loading, 30, "the load to begin")
     made.sluice.kill9()
     made.wait_rows(20)
     made.fe.knobs(slow_ms=0)
