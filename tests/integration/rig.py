@@ -91,6 +91,20 @@ class Rig:
         procs.wait_until(lambda: int(self.fe.rows(sql)[0]["n"]) >= n, timeout,
                          "%d rows in %s" % (n, self.target), interval=0.1)
 
+    def forget_a_load(self, n):
+        """
+        Sluice dies in a load that succeeds all the same, with which there are `n` rows; then loads of
+        others push its label out of Doris's memory. Wants the knob label_num = 1, and demo.other.
+        """
+        procs.wait_until(self.fe.is_loading, 30, "the load to begin")
+        self.sluice.kill9()
+        procs.wait_until(lambda: len(self.ids()) == n, 30, "the lost load's rows")
+        self.fe.knobs(slow_ms=0)
+        for i in range(3):
+            self.fe.rows("INSERT INTO demo.other WITH LABEL push%d VALUES (%d)" % (i, i))
+        procs.wait_until(lambda: self.fe.state()["transactions"]["VISIBLE"] <= 1, 30,
+                         "the label to be forgotten")
+
     def wait_state(self, state, name="j", timeout=30.0):
         def look():
             row = self.job(name)

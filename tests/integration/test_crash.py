@@ -173,14 +173,7 @@ def test_forgotten_label_is_never_guessed(rig):
     made.execute("CREATE TABLE demo.other (id INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id)")
     made.create_job(properties=JOB)
     made.bucket.put_rows("in/a.csv", 10)
-    procs.wait_until(made.fe.is_loading, 30, "the load to begin")
-    made.sluice.kill9()
-    procs.wait_until(lambda: len(made.ids()) == 10, 30, "the lost load's rows")
-    made.fe.knobs(slow_ms=0)
-    for i in range(3):
-        made.fe.rows("INSERT INTO demo.other WITH LABEL push%d VALUES (%d)" % (i, i))
-    procs.wait_until(lambda: made.fe.state()["transactions"]["VISIBLE"] <= 1, 30,
-                     "the label to be forgotten")
+    made.forget_a_load(10)
     made.sluice.start()
 
     job = made.wait_state("PAUSED")

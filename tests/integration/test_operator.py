@@ -118,14 +118,7 @@ def test_after_a_crash_with_a_forgotten_label(rig):
     procs.wait_until(lambda: made.offset() == {"fileName": "in/200.csv"}, 30, "the offset")
     made.fe.knobs(slow_ms=3000)
     made.bucket.put_rows("in/300.csv", 10)
-    procs.wait_until(made.fe.is_loading, 30, "the load to begin")
-    made.sluice.kill9()
-    made.wait_rows(20)
-    made.fe.knobs(slow_ms=0)
-    for i in range(3):
-        made.fe.rows("INSERT INTO demo.other WITH LABEL push%d VALUES (%d)" % (i, i))
-    procs.wait_until(lambda: made.fe.state()["transactions"]["VISIBLE"] <= 1, 30,
-                     "the label to be forgotten")
+    made.forget_a_load(20)
     made.sluice.start()
     made.wait_state("PAUSED")
     assert error_of(made)["code"] == "IN_DOUBT"
