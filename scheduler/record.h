@@ -60,6 +60,7 @@ struct job_record {
     int64_t committed_task_id; /* highest that ended in SUCCESS; 0 = none */
     int64_t n_succeeded, n_failed, n_canceled;
     int64_t last_success_ms;
+    int64_t n_tracked; /* files remembered with "s3.discovery"="tracked" */
     struct load_stat stat;
 };
 
@@ -76,6 +77,8 @@ struct task_record {
     char *first_error; /* first bad row, as Doris told; NULL when none */
     char *tracking_url;
     char *txn_id; /* decimal, as Doris told; NULL when unknown */
+    int64_t txn_before; /* newest transaction of Doris known at the INTENT, 0 = none */
+    bool is_retry;      /* of a bad file: success leaves the job's offset alone */
     struct load_stat stat;
 };
 

@@ -99,12 +99,17 @@ static enum plan_result plan_to_try(struct run *run, const struct fe_traits *tra
                                     int64_t deadline_us)
 {
     const struct job_body *b = run->body;
-    enum plan_result result = b->ops->plan(b->source, run->offset, traits, deadline_us,
-                                           &run->cancel, &run->plan, &run->err);
+    struct plan_request request = {
+        .offset = run->offset,
+        .fe = traits,
+        .deadline_us = deadline_us,
+        .cancel = &run->cancel,
+    };
+    enum plan_result result = b->ops->plan(b->source, &request, &run->plan, &run->err);
     if (run->offset != NULL && (result == PLAN_EMPTY || result == PLAN_END)) {
         plan_fini(&run->plan);
-        result =
-            b->ops->plan(b->source, NULL, traits, deadline_us, &run->cancel, &run->plan, &run->err);
+        request.offset = NULL;
+        result = b->ops->plan(b->source, &request, &run->plan, &run->err);
     }
     return result;
 }
@@ -142,8 +147,13 @@ static enum plan_result plan(struct run *run, int64_t deadline_us)
     if (!run->is_ok) {
         return PLAN_FAIL;
     }
-    return b->ops->plan(b->source, run->offset, &traits, deadline_us, &run->cancel, &run->plan,
-                        &run->err);
+    struct plan_request request = {
+        .offset = run->offset,
+        .fe = &traits,
+        .deadline_us = deadline_us,
+        .cancel = &run->cancel,
+    };
+    return b->ops->plan(b->source, &request, &run->plan, &run->err);
 }
 
 static enum load_result load(struct run *run, int64_t deadline_us)
@@ -164,6 +174,17 @@ static enum load_result load(struct run *run, int64_t deadline_us)
     return run->sink_ops->load(run->sink, &request, &run->load, &run->err);
 }
 
+static enum label_state ask(struct run *run, int64_t deadline_us)
+{
+    struct label_request request = {
+        .db = run->db,
+        .label = run->label,
+        .deadline_us = deadline_us,
+        .cancel = &run->cancel,
+    };
+    return run->sink_ops->label(run->sink, &request, &run->label_report, &run->err);
+}
+
 void run_work(struct run *run)
 {
     int64_t deadline_us = clock_mono_us() + run->timeout_ms * 1000;
@@ -172,10 +193,7 @@ void run_work(struct run *run)
     case RUN_CHECK: run->is_ok = check(run, deadline_us); return;
     case RUN_PLAN: run->plan_result = plan(run, deadline_us); return;
     case RUN_LOAD: run->load_result = load(run, deadline_us); return;
-    case RUN_ASK:
-        run->label_state = run->sink_ops->label(run->sink, run->db, run->label, deadline_us,
-                                                &run->cancel, &run->label_report, &run->err);
-        return;
+    case RUN_ASK: run->label_state = ask(run, deadline_us); return;
     case RUN_EXPLAIN: run_explain(run, deadline_us); return;
     case RUN_FENCE:
         run->is_ok = run->sink_ops->fence(run->sink, run->db, run->label, deadline_us, &run->cancel,

@@ -39,8 +39,13 @@ static char *plan_first(struct run *run, const struct fe_traits *traits, int64_t
         return NULL;
     }
     run->explain.section = EXPLAIN_SOURCE;
-    enum plan_result result = b->ops->explain(b->source, run->offset, traits, half_of(deadline_us),
-                                              &run->cancel, &run->plan, &run->explain);
+    struct plan_request request = {
+        .offset = run->offset,
+        .fe = traits,
+        .deadline_us = half_of(deadline_us),
+        .cancel = &run->cancel,
+    };
+    enum plan_result result = b->ops->explain(b->source, &request, &run->plan, &run->explain);
     if (result == PLAN_EMPTY) {
         run->explain.section = EXPLAIN_COLUMNS;
         explain_warn(&run->explain, "columns",

@@ -340,9 +340,9 @@ static void mark_unusable(struct job *j, const struct err *err)
     log_error("job.unusable", "job", j->rec.name, "reason", err->msg, NULL);
 }
 
-static void load_job(const struct job_record *rec, const struct task_record *tasks, size_t n_tasks,
-                     void *arg)
+static void load_job(const struct store_job *from, void *arg)
 {
+    const struct job_record *rec = from->job;
     struct sched *s = arg;
     struct err err = {0};
     struct job_spec *spec = NULL;
@@ -357,8 +357,8 @@ static void load_job(const struct job_record *rec, const struct task_record *tas
     if (body == NULL) {
         mark_unusable(j, &err);
     }
-    for (size_t i = 0; i < n_tasks; i++) {
-        sched_job_restore_task(j, &tasks[i]);
+    for (size_t i = 0; i < from->n_tasks; i++) {
+        sched_job_restore_task(j, &from->tasks[i]);
     }
     sched_add_job(s, j);
 }

@@ -354,6 +354,8 @@ static void add_listing(const struct job *j, struct explain *e)
     case PLAN_END:
         explain_add(e, "last listing", "%s: nothing new, and it is the end", when);
         return;
+    case PLAN_ASIDE:
+    case PLAN_REFUSED:
     case PLAN_FAIL:
         (has_reason(j) ? explain_add : explain_fail)(e, "last listing", "%s: failed: %s", when,
                                                      t->plan_error != NULL ? t->plan_error : "");

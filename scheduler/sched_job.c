@@ -301,7 +301,7 @@ static enum store_result store_commit(struct job *j)
     j->task.state = TASK_SUCCESS;
     j->task.finish_ms = clock_wall_ms();
     enum store_result result =
-        o->store_ops->task_commit(o->store, &j->task, j->rec.committed_task_id, &j->last_err);
+        o->store_ops->task_commit(o->store, &j->task, j->rec.committed_task_id, NULL, &j->last_err);
     if (result != STORE_OK) {
         j->task.state = TASK_RUNNING;
         j->task.finish_ms = 0;
@@ -395,6 +395,8 @@ static enum store_result write_action(struct job *j, enum step_action action)
     case ACT_STORE_COMMIT: return store_commit(j);
     case ACT_STORE_FAILED: return store_end(j, TASK_FAILED);
     case ACT_STORE_CANCELED: return store_end(j, TASK_CANCELED);
+    case ACT_STORE_BAD:
+    case ACT_STORE_ASIDE: break;
     case ACT_STORE_JOB: return store_job(j);
     case ACT_NONE:
     case ACT_PLAN:
@@ -434,6 +436,8 @@ static void start_action(struct job *j, const struct step_out *out)
     case ACT_STORE_COMMIT:
     case ACT_STORE_FAILED:
     case ACT_STORE_CANCELED:
+    case ACT_STORE_BAD:
+    case ACT_STORE_ASIDE:
     case ACT_STORE_JOB: break;
     }
 }

@@ -119,6 +119,7 @@ char *sched_job_label_text(const struct job *j, const struct run *run)
                          "%s; with doris.http set Sluice can abort it",
                          j->task.id, run->label, label_state_name(run->label_state));
     case LABEL_UNKNOWN:
+    case LABEL_ABSENT:
     case LABEL_ABORTED:
         if (j->step.is_canceled) {
             return xasprintf("Task %" PRId64 " is being canceled. While a statement of it whose "

@@ -8,7 +8,7 @@ const char *load_result_name(enum load_result result)
         [LOAD_VISIBLE] = "VISIBLE", [LOAD_COMMITTED] = "COMMITTED",
         [LOAD_EMPTY] = "EMPTY",     [LOAD_LABEL_USED] = "LABEL_USED",
         [LOAD_REFUSED] = "REFUSED", [LOAD_NOT_SENT] = "NOT_SENT",
-        [LOAD_LOST] = "LOST",
+        [LOAD_LOST] = "LOST",       [LOAD_ROLLED_BACK] = "ROLLED_BACK",
     };
     return names[result];
 }
@@ -19,7 +19,7 @@ const char *label_state_name(enum label_state state)
         [LABEL_UNKNOWN] = "UNKNOWN",           [LABEL_PREPARE] = "PREPARE",
         [LABEL_PRECOMMITTED] = "PRECOMMITTED", [LABEL_COMMITTED] = "COMMITTED",
         [LABEL_VISIBLE] = "VISIBLE",           [LABEL_ABORTED] = "ABORTED",
-        [LABEL_UNREACHABLE] = "UNREACHABLE",
+        [LABEL_UNREACHABLE] = "UNREACHABLE",   [LABEL_ABSENT] = "ABSENT",
     };
     return names[state];
 }

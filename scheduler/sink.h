@@ -26,6 +26,11 @@ enum load_result {
     LOAD_REFUSED,    /* the FE answered an error (err), or status ABORTED: ask label() */
     LOAD_NOT_SENT,   /* no byte of the INSERT left this process (err says why) */
     LOAD_LOST,       /* sent, and no answer came: timeout, cut link, cancel (err): ask label() */
+    /*
+     * Transactional only: sent, but certainly not committed and never to be: COMMIT was not sent, and
+     * the connection is gone or the FE has answered the ROLLBACK (err says why).
+     */
+    LOAD_ROLLED_BACK,
 };
 
 /* As Doris names them (transaction/TransactionStatus.java), and two of ours. */
@@ -37,12 +42,29 @@ enum label_state {
     LABEL_VISIBLE,
     LABEL_ABORTED,
     LABEL_UNREACHABLE, /* no answer that can be trusted: err says why; ask again later */
+    /*
+     * Transactional only: the label was neither under way nor published late when it was asked, and
+     * after that there was no offset row of the task: it had not committed. No window limits this.
+     */
+    LABEL_ABSENT,
+};
+
+/* What names a task in the offset table, which lies in the target's database. */
+struct offset_row {
+    int64_t job_id;
+    int64_t task_id;
+    const char *range;  /* borrowed; its CRC-32 is stored */
+    const char *offset; /* borrowed; offset_after */
 };
 
 struct load_request {
     const struct job_spec *spec;
     const char *label;
-    const char *sql;             /* already rewritten, label inside */
+    const char *sql;             /* already rewritten; label inside unless transactional */
+    struct offset_row row;       /* transactional: written in the data's transaction */
+    /* Transactional: called before COMMIT; anything but VERIFY_SAME rolls back. */
+    enum verify_result (*verify)(void *arg, struct err *err);
+    void *verify_arg;
     int64_t timeout_s;           /* insert_timeout and query_timeout of the session */
     int64_t deadline_us;         /* monotonic; later than the timeout above */
     const struct cancel *cancel; /* raised: KILL QUERY, wait a little, LOAD_LOST */
@@ -54,12 +76,22 @@ struct load_report {
     char *tracking_url;
     char *first_error;
     struct load_stat stat; /* scanned_rows = loaded + filtered */
-    bool is_data_error;    /* rows were filtered: trying again changes nothing */
+    bool is_data_error;    /* the rows or the file are at fault: trying again changes nothing */
+    bool is_changed;       /* the source is not what was planned: the range is to be planned anew */
 };
 
 struct label_report {
     char *txn_id;
     char *reason; /* why it was aborted */
+};
+
+/* What label() is asked about. All borrowed. */
+struct label_request {
+    const char *db;
+    const char *label;
+    const struct offset_row *row; /* NULL: guarantee "label" */
+    int64_t deadline_us;
+    const struct cancel *cancel;
 };
 
 /* What explain() is asked about. All borrowed. */
@@ -80,8 +112,7 @@ struct sink_ops {
     /* Deliberately free of the job: connects as the service account. */
     enum load_result (*load)(struct sink *k, const struct load_request *request,
                              struct load_report *ret, struct err *err);
-    enum label_state (*label)(struct sink *k, const char *db, const char *label,
-                              int64_t deadline_us, const struct cancel *cancel,
+    enum label_state (*label)(struct sink *k, const struct label_request *request,
                               struct label_report *ret, struct err *err);
     /*
      * Aborts the transaction of a label that is still PREPARE, so that a lost statement can no
@@ -93,7 +124,8 @@ struct sink_ops {
     /*
      * Before a job is accepted: the FE is there, the account may log in, the target exists, and,
      * with `sql` (the first range's INSERT without a label, NULL when the source is empty), the FE
-     * can plan it (EXPLAIN). Fills *ret_traits.
+     * can plan it (EXPLAIN). Fills *ret_traits. With guarantee "transactional" the FE has to know
+     * transactions of several statements, and the offset table is made unless it is there.
      */
     bool (*check)(struct sink *k, const struct job_spec *spec, const char *sql, int64_t deadline_us,
                   const struct cancel *cancel, struct fe_traits *ret_traits, struct err *err);

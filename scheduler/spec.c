@@ -19,6 +19,13 @@ const char *spec_prop_get(const struct spec_prop *props, size_t n, const char *k
     return p != NULL ? p->value : NULL;
 }
 
+enum guarantee spec_guarantee(const struct job_spec *spec)
+{
+    const char *text = spec_prop_get(spec->props, spec->n_props, "guarantee");
+    return text != NULL && strcasecmp(text, "transactional") == 0 ? GUARANTEE_TRANSACTIONAL
+                                                                  : GUARANTEE_LABEL;
+}
+
 static void free_props(struct spec_prop *props, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

@@ -38,6 +38,12 @@ struct insert_spec {
     size_t n_tvf_props;
 };
 
+/* Property "guarantee": what tells afterwards whether a task was loaded. */
+enum guarantee {
+    GUARANTEE_LABEL,         /* the task's label, as long as Doris remembers it */
+    GUARANTEE_TRANSACTIONAL, /* a row with the offset, written in the data's own transaction */
+};
+
 struct job_spec {
     struct insert_spec insert;
     struct spec_prop *props; /* PROPERTIES(…) of the job; validated before it gets here */
@@ -48,6 +54,7 @@ struct job_spec {
 /* NULL when absent. Keys are compared without regard to letter case, as Doris does. */
 const char *spec_prop_get(const struct spec_prop *props, size_t n, const char *key);
 const struct spec_prop *spec_prop_find(const struct spec_prop *props, size_t n, const char *key);
+enum guarantee spec_guarantee(const struct job_spec *spec);
 /* Frees the texts and the struct itself; NULL is accepted. */
 void job_spec_destroy(struct job_spec *spec);
 

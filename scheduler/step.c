@@ -236,6 +236,8 @@ static struct step_out on_planned(struct step_job *job, enum plan_result result,
     case PLAN_RANGE: job->phase = PHASE_INTENT; return step_act(ACT_STORE_INTENT);
     case PLAN_EMPTY: job->n_waits = 0; return step_arm(job->max_interval_ms);
     case PLAN_END: step_move(job, JOB_FINISHED); return step_act(ACT_STORE_JOB);
+    case PLAN_ASIDE:
+    case PLAN_REFUSED: return step_pause_and_store(job, FAIL_CANNOT_RESUME, WHY_RUN_ERROR, config);
     case PLAN_FAIL: return step_pause_and_store(job, FAIL_GET_REMOTE_DATA, WHY_RUN_ERROR, config);
     }
     return step_act(ACT_NONE);

@@ -77,6 +77,7 @@ struct step_config {
     int64_t label_window_ms; /* an UNKNOWN younger than this counts as not loaded */
     int64_t fence_after_ms;  /* a PREPARE without a statement of ours is fenced after this */
     int64_t n_tries;         /* loads of one task before it is FAILED */
+    int64_t max_bad;         /* files set aside in a row, with none loaded between them */
 };
 
 /* All a decision may look at. Read by the shell, written by step() only, but for what is marked. */
@@ -87,6 +88,17 @@ struct step_job {
     int64_t n_resumes;
     int64_t max_interval_ms;
     int64_t statement_life_ms; /* shell: a lost statement older than this cannot commit any more */
+    /* What bounds an UNKNOWN, read from the FE; 0 = not known, config and the default hold. */
+    int64_t fe_window_ms; /* shell: a quarter of the FE's label memory */
+    int64_t fe_max_txns;  /* shell: a quarter of the FE's label_num_threshold */
+    int64_t newest_txn;   /* shell, before each event: newest transaction of Doris seen by any job */
+    int64_t proof_txn;    /* newest_txn at proof_ms; shell: at INTENT and load from the store */
+    /* Bad files. */
+    bool sets_aside;    /* shell: property s3.bad_files */
+    int64_t n_files;    /* shell: of the open task's range, set at INTENT and load from the store */
+    int64_t max_files;  /* of the next plan, 0 = no limit but the job's: bad ones are searched for */
+    int64_t n_suspects; /* files yet to be passed until the search is over */
+    int64_t n_bad;      /* set aside in a row */
     /* The open task, 0 = none. */
     int64_t task_id;    /* shell: set at INTENT and at load from the store */
     int64_t intent_ms;  /* shell: wall clock of the INTENT */
@@ -141,6 +153,7 @@ struct step_event {
         struct {
             enum load_result result;
             bool is_data_error;
+            bool is_changed;
         } load;
         enum label_state label;
         enum { STORED_OK, STORED_STALE, STORED_FAIL } stored;
@@ -159,6 +172,8 @@ enum step_action {
     ACT_STORE_COMMIT,
     ACT_STORE_FAILED,   /* end the task FAILED; the job's new state goes with it */
     ACT_STORE_CANCELED, /* end the task CANCELED, likewise */
+    ACT_STORE_BAD,      /* end the task FAILED, set its one file aside, and pass it */
+    ACT_STORE_ASIDE,    /* set aside and pass what the plan found unreadable: there is no task */
     ACT_STORE_JOB,
     ACT_CANCEL_RUN, /* raise the cancel flag of the run under way; its end is still reported */
     ACT_ARM,        /* the timer, delay_ms */

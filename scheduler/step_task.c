@@ -128,6 +128,7 @@ struct step_out step_task_on_loaded(struct step_job *job, const struct step_even
     case LOAD_COMMITTED: job->n_waits = 0; return step_wait_in(job, PHASE_WAITING);
     case LOAD_LABEL_USED:
         return job->n_sent > 0 ? step_task_ask(job) : doubt(job, WHY_LABEL_TAKEN, config);
+    case LOAD_ROLLED_BACK:
     case LOAD_REFUSED: return step_task_ask(job);
     case LOAD_LOST: job->lost_ms = event->now.mono_ms; return step_task_ask(job);
     case LOAD_NOT_SENT:
@@ -209,6 +210,7 @@ struct step_out step_task_on_label(struct step_job *job, enum label_state label,
             job->lost_ms = 0; /* the lost statement was this one, and it is dead */
         }
         return not_loaded(job, config);
+    case LABEL_ABSENT: return not_loaded(job, config);
     case LABEL_UNKNOWN: return on_unknown(job, now, config);
     }
     return step_act(ACT_NONE);
@@ -226,6 +228,7 @@ struct step_out step_task_on_witness(struct step_job *job, enum label_state labe
     case LABEL_PREPARE:
     case LABEL_PRECOMMITTED:
     case LABEL_ABORTED:
+    case LABEL_ABSENT:
         return age >= SHORT_MEMORY_MS ? decide_by_age(job, now, config)
                                       : doubt(job, WHY_LABEL_FORGOTTEN, config);
     }

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "scheduler/files.h"
 #include "scheduler/record.h"
 
 enum store_result { STORE_OK, STORE_STALE, STORE_DUPLICATE, STORE_FAIL };
@@ -49,9 +50,35 @@ struct task_end {
     struct job_update job; /* written with it */
 };
 
-/* Gets each job with its tasks, oldest task first; takes ownership of neither. */
-typedef void (*store_load_fn)(const struct job_record *job, const struct task_record *tasks,
-                              size_t n_tasks, void *arg);
+/* A bad file that its task failed with. Written with the task's end: see task_aside(). */
+struct task_aside {
+    struct task_end end; /* FAILED, and the job stays what it is */
+    const char *offset_after; /* borrowed; the job's offset from now on. NULL: a retry, it stays */
+    const struct bad_file *file;
+    const struct file_marks *marks;
+};
+
+/* Bad files that were never tried: see files_aside(). All borrowed. */
+struct files_aside {
+    int64_t job_id;
+    int64_t last_task_id; /* expected */
+    const char *offset_after;
+    const struct bad_file *files;
+    size_t n_files;
+    const struct file_marks *marks;
+};
+
+enum file_decision { FILE_RETRY, FILE_SKIP };
+
+/* Gets each job with its tasks, oldest task first, and its bad files by key; owns none of them. */
+struct store_job {
+    const struct job_record *job;
+    const struct task_record *tasks;
+    size_t n_tasks;
+    const struct bad_file *bad;
+    size_t n_bad;
+};
+typedef void (*store_load_fn)(const struct store_job *job, void *arg);
 
 struct store_ops {
     const char *scheme; /* "sqlite" */
@@ -89,15 +116,35 @@ struct store_ops {
     enum store_result (*task_begin)(struct store *st, const struct task_record *task,
                                     struct err *err);
     /*
-     * The only call that moves an offset: task -> SUCCESS (stat, finish_ms, txn_id, first_error of
-     * `task`), job offset := task->offset_after, committed_task_id := task->id, counters and statistics added,
-     * n_resumes cleared, and the failure unless the job is PAUSED. Prunes old tasks.
+     * The only call that moves an offset over what was loaded: task -> SUCCESS (stat, finish_ms,
+     * txn_id, first_error of `task`), job offset := task->offset_after unless it is_retry,
+     * committed_task_id := task->id, counters and statistics added, n_resumes cleared, and the failure
+     * unless the job is PAUSED. `marks` (NULL: none) become tracked files, n_tracked counts them, and
+     * bad files that are settled are removed. Prunes old tasks.
      */
     enum store_result (*task_commit)(struct store *st, const struct task_record *task,
-                                     int64_t expected_committed, struct err *err);
+                                     int64_t expected_committed, const struct file_marks *marks,
+                                     struct err *err);
     /* task -> FAILED or CANCELED, counters added, the job's state written; offset untouched. */
     enum store_result (*task_end)(struct store *st, int64_t job_id, int64_t task_id,
                                   const struct task_end *end, struct err *err);
+
+    /*
+     * Two calls that move an offset over what was not loaded, and say so by bad files (an older row
+     * of the same key is replaced). task_aside() ends the job's unfinished task as FAILED;
+     * files_aside() wants that there is none.
+     */
+    enum store_result (*task_aside)(struct store *st, int64_t job_id, int64_t task_id,
+                                    const struct task_aside *aside, struct err *err);
+    enum store_result (*files_aside)(struct store *st, const struct files_aside *aside,
+                                     struct err *err);
+    /* The user's decision about a bad file. FILE_SKIP removes it. STORE_STALE: there is none. */
+    enum store_result (*file_decide)(struct store *st, int64_t job_id, const char *key,
+                                     enum file_decision decision, struct err *err);
+
+    /* Another connection for a runner's thread; any thread may call it while the store is open. */
+    struct file_reader *(*reader_open)(const struct store *st, struct err *err);
+    const struct file_reader_ops *reader_ops;
 };
 
 extern const struct store_ops store_sqlite_ops;

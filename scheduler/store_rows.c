@@ -355,7 +355,7 @@ static int load_job(struct sqlite3_stmt *jobs, struct sqlite3_stmt *tasks, struc
     if (rc != SQLITE_DONE) {
         return rc;
     }
-    each(&job, list.items, list.n, arg);
+    each(&(struct store_job){.job = &job, .tasks = list.items, .n_tasks = list.n}, arg);
     return SQLITE_OK;
 }
 

@@ -539,8 +539,10 @@ static enum store_result commit_rows(struct store *st, const struct task_record 
 }
 
 static enum store_result task_commit(struct store *st, const struct task_record *task,
-                                     int64_t expected_committed, struct err *err)
+                                     int64_t expected_committed, const struct file_marks *marks,
+                                     struct err *err)
 {
+    (void)marks;
     assert(task->offset_after != NULL);
     doing(st, "commit task %lld of job %lld", (long long)task->id, (long long)task->job_id);
     enum store_result result = write_begin(st, err);

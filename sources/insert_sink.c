@@ -261,17 +261,16 @@ static enum load_result insert_load(struct sink *k, const struct load_request *r
     return result;
 }
 
-static enum label_state insert_label(struct sink *k, const char *db, const char *label,
-                                     int64_t deadline_us, const struct cancel *cancel,
+static enum label_state insert_label(struct sink *k, const struct label_request *request,
                                      struct label_report *ret, struct err *err)
 {
     struct label_question q = {
         .pool = k->pool,
         .http = &k->http,
         .user = k->login.user,
-        .db = db,
-        .label = label,
-        .wait = {.deadline_us = deadline_us, .cancel = cancel},
+        .db = request->db,
+        .label = request->label,
+        .wait = {.deadline_us = request->deadline_us, .cancel = request->cancel},
     };
     enum label_state state = insert_label_ask(&q, ret, err);
     fe_text_make_utf8(ret->reason);

@@ -204,24 +204,23 @@ static enum plan_result look(struct source *s, struct estimate *t, struct s3_wal
     return t->n_batches > 0 ? PLAN_RANGE : PLAN_FAIL;
 }
 
-enum plan_result s3_explain(struct source *s, const char *offset, const struct fe_traits *fe,
-                            int64_t deadline_us, const struct cancel *cancel, struct plan *ret,
-                            struct explain *e)
+enum plan_result s3_explain(struct source *s, const struct plan_request *request,
+                            struct plan *ret, struct explain *e)
 {
     __attribute__((cleanup(estimate_fini))) struct estimate t = {0};
     _cleanup_s3_walk_ struct s3_walk w = {0};
     struct s3_batch_limits limits = s->limits;
     struct err err = {0};
-    limits.fe_version = fe != NULL ? fe->version : 0;
+    limits.fe_version = request->fe != NULL ? request->fe->version : 0;
     s3_batch_init(&t.batch, &limits);
     add_where(s, e);
     add_unknown(s, e);
     add_limits(s, limits.fe_version, e);
-    if (!s3_walk_begin(&w, s, offset, deadline_us, cancel, &err)) {
+    if (!s3_walk_begin(&w, s, request->offset, request->deadline_us, request->cancel, &err)) {
         explain_fail(e, "offset", "%s", err.msg);
         return PLAN_FAIL;
     }
-    enum plan_result result = look(s, &t, &w, offset, e);
+    enum plan_result result = look(s, &t, &w, request->offset, e);
     if (result == PLAN_RANGE) {
         *ret = t.plan;
         t.plan = (struct plan){0};

@@ -8,8 +8,7 @@
 #include "scheduler/source.h"
 
 /* As source_ops.explain. */
-enum plan_result s3_explain(struct source *s, const char *offset, const struct fe_traits *fe,
-                            int64_t deadline_us, const struct cancel *cancel, struct plan *ret,
-                            struct explain *e);
+enum plan_result s3_explain(struct source *s, const struct plan_request *request,
+                            struct plan *ret, struct explain *e);
 
 #endif

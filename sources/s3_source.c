@@ -157,17 +157,16 @@ static enum plan_result fill_batch(struct s3_walk *w, struct s3_batch *b, struct
     return PLAN_RANGE;
 }
 
-static enum plan_result source_plan(struct source *s, const char *offset,
-                                    const struct fe_traits *fe, int64_t deadline_us,
-                                    const struct cancel *cancel, struct plan *ret, struct err *err)
+static enum plan_result source_plan(struct source *s, const struct plan_request *request,
+                                    struct plan *ret, struct err *err)
 {
     _cleanup_s3_walk_ struct s3_walk w = {0};
     _cleanup_s3_batch_ struct s3_batch batch = {0};
     struct s3_batch_limits limits = s->limits;
-    limits.fe_version = fe != NULL ? fe->version : 0;
+    limits.fe_version = request->fe != NULL ? request->fe->version : 0;
     s3_batch_init(&batch, &limits);
     *ret = (struct plan){0};
-    if (!s3_walk_begin(&w, s, offset, deadline_us, cancel, err)) {
+    if (!s3_walk_begin(&w, s, request->offset, request->deadline_us, request->cancel, err)) {
         return PLAN_FAIL;
     }
     return fill_batch(&w, &batch, ret, err);
@@ -178,6 +177,42 @@ static char *source_rewrite(const struct source *s, const char *range, const cha
 {
     struct span head = {s->config.uri, s->config.key_at};
     return s3_rewrite(&s->spec->insert, s->uri, head, range, label, err);
+}
+
+/* issue 5: placeholders until the S3 source tracks, verifies and sets aside. */
+static bool source_is_tracking(const struct source *s)
+{
+    (void)s;
+    return false;
+}
+
+static bool source_sets_aside(const struct source *s)
+{
+    (void)s;
+    return false;
+}
+
+static enum verify_result source_verify(struct source *s, const char *range, int64_t deadline_us,
+                                        const struct cancel *cancel, struct err *err)
+{
+    (void)s;
+    (void)range;
+    (void)deadline_us;
+    (void)cancel;
+    (void)err;
+    return VERIFY_SAME;
+}
+
+static bool source_marks(const struct source *s, const char *range, bool is_bad,
+                         struct file_marks *ret, struct bad_file *ret_bad, struct err *err)
+{
+    (void)s;
+    (void)range;
+    (void)is_bad;
+    (void)ret_bad;
+    (void)err;
+    *ret = (struct file_marks){0};
+    return true;
 }
 
 static bool is_later(const char *offset, const char *than)
@@ -198,7 +233,11 @@ const struct source_ops s3_source_ops = {
     .create = source_create,
     .destroy = source_destroy,
     .check = source_check,
+    .is_tracking = source_is_tracking,
     .plan = source_plan,
+    .verify = source_verify,
+    .marks = source_marks,
+    .sets_aside = source_sets_aside,
     .rewrite = source_rewrite,
     .explain = s3_explain,
     .parse_offset = parse_offset,

@@ -68,7 +68,7 @@ static void add_task(const struct store_ops *ops, struct store *st, int64_t job_
     task.state = TASK_SUCCESS;
     task.finish_ms = task.start_ms + TASK_MS / 2;
     task.txn_id = xasprintf("%" PRId64, id);
-    check(ops->task_commit(st, &task, id - 1, &err), &err);
+    check(ops->task_commit(st, &task, id - 1, NULL, &err), &err);
 }
 
 int main(int argc, char **argv)

@@ -101,6 +101,8 @@ static void do_write(struct shell *s, enum step_action action)
         s->store.task = 0;
         put_state(s);
         break;
+    case ACT_STORE_BAD:
+    case ACT_STORE_ASIDE:
     case ACT_STORE_JOB: put_state(s); break;
     case ACT_NONE:
     case ACT_PLAN:
@@ -180,6 +182,8 @@ static void start(struct shell *s, const struct step_out *out)
     case ACT_STORE_COMMIT:
     case ACT_STORE_FAILED:
     case ACT_STORE_CANCELED:
+    case ACT_STORE_BAD:
+    case ACT_STORE_ASIDE:
     case ACT_STORE_JOB: break;
     }
 }

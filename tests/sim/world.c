@@ -167,6 +167,7 @@ enum world_answer world_answer(struct world *w, int statement)
     case LABEL_PREPARE:
     case LABEL_PRECOMMITTED:
     case LABEL_UNKNOWN:
+    case LABEL_ABSENT:
     case LABEL_UNREACHABLE: break;
     }
     return ANSWER_NOT_YET;

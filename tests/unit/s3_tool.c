@@ -112,7 +112,11 @@ static int run_plans(struct source *s, const char *offset, const struct fe_trait
     bool is_over = false;
     while (rc == 0 && !is_over) {
         struct plan plan = {0};
-        switch (s3_source_ops.plan(s, at, fe, clock_mono_us() + TIME_LIMIT_US, NULL, &plan, err)) {
+        struct plan_request request = {
+            .offset = at, .fe = fe, .deadline_us = clock_mono_us() + TIME_LIMIT_US};
+        switch (s3_source_ops.plan(s, &request, &plan, err)) {
+        case PLAN_ASIDE:
+        case PLAN_REFUSED:
         case PLAN_FAIL: rc = print_error(err); break;
         case PLAN_EMPTY:
         case PLAN_END:

@@ -45,14 +45,11 @@ static bool source_check(struct source *s, int64_t deadline_us, const struct can
     return true;
 }
 
-static enum plan_result source_plan(struct source *s, const char *offset,
-                                    const struct fe_traits *fe, int64_t deadline_us,
-                                    const struct cancel *cancel, struct plan *ret, struct err *err)
+static enum plan_result source_plan(struct source *s, const struct plan_request *request,
+                                    struct plan *ret, struct err *err)
 {
+    const char *offset = request->offset;
     int64_t at = 0;
-    (void)fe;
-    (void)deadline_us;
-    (void)cancel;
     if (offset != NULL && !span_to_int64(span_of(offset), 0, FAKE_UNITS, &at)) {
         (void)err_say(err, "offset: %s", offset);
         return PLAN_FAIL;
@@ -76,14 +73,12 @@ static char *source_rewrite(const struct source *s, const char *range, const cha
     return xasprintf("%s %s", range, label != NULL ? label : "");
 }
 
-static enum plan_result source_explain(struct source *s, const char *offset,
-                                       const struct fe_traits *fe, int64_t deadline_us,
-                                       const struct cancel *cancel, struct plan *ret,
-                                       struct explain *e)
+static enum plan_result source_explain(struct source *s, const struct plan_request *request,
+                                       struct plan *ret, struct explain *e)
 {
     struct err err = {0};
     explain_add(e, "source", "%lld units", (long long)s->n_units);
-    return source_plan(s, offset, fe, deadline_us, cancel, ret, &err);
+    return source_plan(s, request, ret, &err);
 }
 
 static bool source_parse_offset(const char *text, char **ret_offset, struct err *err)
@@ -370,14 +365,13 @@ static enum load_result sink_load(struct sink *k, const struct load_request *r,
     return result;
 }
 
-static enum label_state sink_label(struct sink *k, const char *db, const char *label,
-                                   int64_t deadline_us, const struct cancel *cancel,
+static enum label_state sink_label(struct sink *k, const struct label_request *request,
                                    struct label_report *ret, struct err *err)
 {
+    const char *db = request->db;
+    const char *label = request->label;
     struct fake_doris *d = doris_of(k);
     enum label_state state = LABEL_UNKNOWN;
-    (void)deadline_us;
-    (void)cancel;
     pthread_mutex_lock(&d->lock);
     struct fake_label *l = find_label(d, label);
     if (d->deaf_db != NULL && strcmp(d->deaf_db, db) == 0) {
@@ -561,13 +555,14 @@ static void note_commit(struct fake_store *f, const struct task_record *task)
 }
 
 static enum store_result store_task_commit(struct store *st, const struct task_record *task,
-                                           int64_t expected, struct err *err)
+                                           int64_t expected, const struct file_marks *marks,
+                                           struct err *err)
 {
     bool is_late = false;
     if (is_refused(st, &is_late, err)) {
         return STORE_FAIL;
     }
-    enum store_result result = store_sqlite_ops.task_commit(real_of(st), task, expected, err);
+    enum store_result result = store_sqlite_ops.task_commit(real_of(st), task, expected, marks, err);
     if (result == STORE_OK) {
         note_commit(&st->f, task);
     }

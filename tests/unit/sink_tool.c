@@ -175,8 +175,13 @@ static json_t *run_load(struct tool *t, int64_t deadline_us, struct err *err)
 static json_t *run_label(struct tool *t, int64_t deadline_us, struct err *err)
 {
     struct label_report report = {0};
-    enum label_state state = insert_sink_ops.label(t->sink, t->args[1], t->args[2], deadline_us,
-                                                   cancel_of(t), &report, err);
+    struct label_request request = {
+        .db = t->args[1],
+        .label = t->args[2],
+        .deadline_us = deadline_us,
+        .cancel = cancel_of(t),
+    };
+    enum label_state state = insert_sink_ops.label(t->sink, &request, &report, err);
     json_t *out = json_pack("{s:s, s:o, s:o}", "result", label_state_name(state), "txn_id",
                             text_or_null(report.txn_id), "reason", text_or_null(report.reason));
     label_report_fini(&report);

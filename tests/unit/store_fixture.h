@@ -100,12 +100,13 @@ static inline struct task_record sample_task(int64_t job_id, int64_t id, const c
     };
 }
 
-static inline void see(const struct job_record *job, const struct task_record *tasks,
-                       size_t n_tasks, void *arg)
+static inline void see(const struct store_job *from, void *arg)
 {
+    const struct task_record *tasks = from->tasks;
+    size_t n_tasks = from->n_tasks;
     struct seen *seen = arg;
     assert_true(seen->n_jobs < SEEN_JOBS && n_tasks <= SEEN_TASKS);
-    job_record_copy(job, &seen->jobs[seen->n_jobs]);
+    job_record_copy(from->job, &seen->jobs[seen->n_jobs]);
     for (size_t i = 0; i < n_tasks; i++) {
         task_record_copy(&tasks[i], &seen->tasks[seen->n_jobs][i]);
     }
@@ -234,7 +235,7 @@ static inline enum store_result commit(struct fixture *f, struct store *st, stru
     t->stat = (struct load_stat){10, 200, 1, 300, 2};
     t->finish_ms = 1700000001000;
     t->txn_id = (char *)"4711";
-    return ops->task_commit(st, t, expected, &f->err);
+    return ops->task_commit(st, t, expected, NULL, &f->err);
 }
 
 #endif

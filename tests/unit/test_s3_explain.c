@@ -60,7 +60,11 @@ static enum plan_result look_with(int version, const char *const *script, size_t
     struct source *source = s3_source_ops.create(spec, &err);
     assert_non_null(source);
     enum plan_result result =
-        s3_source_ops.explain(source, offset, &traits, clock_mono_us() + 20 * SECOND, NULL, ret, e);
+        s3_source_ops.explain(source,
+                              &(struct plan_request){.offset = offset,
+                                                     .fe = &traits,
+                                                     .deadline_us = clock_mono_us() + 20 * SECOND},
+                              ret, e);
     s3_source_ops.destroy(source);
     job_spec_destroy(spec);
     canned_stop(&server);

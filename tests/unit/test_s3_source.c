@@ -87,8 +87,9 @@ static void end(struct fixture *f, size_t n_requests)
 
 static enum plan_result plan(struct fixture *f, const char *offset, struct plan *ret)
 {
-    return s3_source_ops.plan(f->source, offset, &DORIS_4, clock_mono_us() + 20 * SECOND, NULL, ret,
-                              &f->err);
+    struct plan_request request = {
+        .offset = offset, .fe = &DORIS_4, .deadline_us = clock_mono_us() + 20 * SECOND};
+    return s3_source_ops.plan(f->source, &request, ret, &f->err);
 }
 
 static void test_pages_and_skips(void **state)
@@ -280,7 +281,10 @@ static void test_offset_property(void **state)
     struct source *s = s3_source_ops.create(spec, &err);
     assert_non_null(s);
     assert_int_equal(
-        s3_source_ops.plan(s, NULL, &DORIS_4, clock_mono_us() + 20 * SECOND, NULL, &p, &err),
+        s3_source_ops.plan(s,
+                           &(struct plan_request){.fe = &DORIS_4,
+                                                  .deadline_us = clock_mono_us() + 20 * SECOND},
+                           &p, &err),
         PLAN_RANGE);
     plan_fini(&p);
     s3_source_ops.destroy(s);

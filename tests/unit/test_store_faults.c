@@ -23,7 +23,7 @@ static enum store_result call(struct store *st, int number, struct err *err)
     t.stat.scanned_rows = 10;
     switch (number) {
     case 0: return ops->task_begin(st, &t, err);
-    case 1: return ops->task_commit(st, &t, 0, err);
+    case 1: return ops->task_commit(st, &t, 0, NULL, err);
     case 2: return ops->task_begin(st, &t, err);
     case 3: return ops->task_end(st, 1, 2, &end, err);
     case 4: return ops->job_update(st, 1, &u, err);
@@ -254,7 +254,7 @@ static void write_tasks(struct fixture *f, int64_t job_id, int fd)
         if (i % 3 == 0) {
             is_ok = is_ok && ops->task_end(st, job_id, i, &end, &f->err) == STORE_OK;
         } else {
-            is_ok = is_ok && ops->task_commit(st, &t, committed, &f->err) == STORE_OK;
+            is_ok = is_ok && ops->task_commit(st, &t, committed, NULL, &f->err) == STORE_OK;
             committed = i;
         }
         if (!is_ok || write(fd, "x", 1) != 1) {
