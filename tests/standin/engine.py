@@ -23,6 +23,7 @@ LABEL_REGEX = "^[-_A-Za-z0-9:]{1,128}$"
 SYSTEM_DBS = ("information_schema", "mysql", "__internal_schema")
 MAX_RUNNING_TXNS = {2: 1000, 3: 1000, 4: 10000}
 PREPARE, COMMITTED, VISIBLE, ABORTED = "PREPARE", "COMMITTED", "VISIBLE", "ABORTED"
+PRECOMMITTED = "PRECOMMITTED"                 # two-phase commit: durable, waits for the second word
 
 
 def now_ms():
@@ -250,8 +251,9 @@ class Engine:
             for txn in reversed(self.with_label(db, label)):
                 if txn.status != ABORTED:
                     raise self._label_used(txn)
-            running = sum(1 for t in self.txns.values() if t.db == db and t.status == PREPARE)
-            limit = MAX_RUNNING_TXNS[self.profile.number[0]]
+            running = sum(1 for t in self.txns.values()
+                          if t.db == db and t.status in (PREPARE, PRECOMMITTED))
+            limit = self.knobs.max_running_txn or MAX_RUNNING_TXNS[self.profile.number[0]]
             if running >= limit:
                 raise DorisError("current running txns on db %s is %d, larger than limit %d"
                                  % (db, running, limit))
@@ -265,6 +267,13 @@ class Engine:
             self.visible[txn.id] = threading.Event()
             self.counters["begun"] += 1
             return txn
+
+    def take_txn_id(self):
+        """A further statement of an explicit transaction: its own number, no transaction (G)."""
+        with self.wlock:
+            with self.write() as c:
+                c.execute("UPDATE __standin.meta SET v = ? WHERE k = 'next_txn'", [self.next_txn + 1])
+            self.next_txn += 1
 
     def _label_used(self, txn):
         text = "Label [%s] has already been used, relate to txn [%d]" % (txn.label, txn.id)
@@ -284,7 +293,7 @@ class Engine:
             setattr(txn, name, value)
 
     def abort(self, txn, reason):
-        """Only a PREPARE one can be; the others answer as Doris does."""
+        """Only one that is not committed can be; the others answer as Doris does."""
         with self.wlock:
             if txn.status in (COMMITTED, VISIBLE):
                 raise DorisError("transaction [%d] is already %s, could not abort."
@@ -293,7 +302,10 @@ class Engine:
                 raise DorisError("transaction [%d] is already aborted, abort reason: %s"
                                  % (txn.id, txn.reason))
             with self.write() as c:
-                change = self._save(c, txn, status=ABORTED, reason=reason, finish_ms=now_ms())
+                for _, _, stage in txn.stages:
+                    c.execute('DROP TABLE __standin."%s"' % stage)
+                change = self._save(c, txn, status=ABORTED, reason=reason, finish_ms=now_ms(),
+                                    stages=[])
             self._apply(txn, change)
             self.counters["aborted"] += 1
 
@@ -303,13 +315,7 @@ class Engine:
         With a publish delay the rows wait in staging tables, in that same transaction.
         """
         with self.wlock:
-            if txn.status == ABORTED:
-                raise DorisError("transaction [%d] is already aborted. abort reason: %s"
-                                 % (txn.id, txn.reason))
-            for table, _ in parts:
-                if self.tables.get(table.db, {}).get(table.name) is not table:
-                    raise DorisError("table or column of %s.%s changed while loading"
-                                     % (table.db, table.name))
+            self._check_may_commit(txn, parts)
             delay = self.knobs.publish_delay_ms
             now = now_ms()
             with self.write(cursor) as c:
@@ -328,6 +334,43 @@ class Engine:
                 self._publish_later(txn, delay / 1000)
             else:
                 self._seen(txn)
+
+    def _check_may_commit(self, txn, parts):
+        if txn.status == ABORTED:
+            raise DorisError("transaction [%d] is already aborted. abort reason: %s"
+                             % (txn.id, txn.reason))
+        for table, _ in parts:
+            if self.tables.get(table.db, {}).get(table.name) is not table:
+                raise DorisError("table or column of %s.%s changed while loading"
+                                 % (table.db, table.name))
+
+    def precommit(self, txn, cursor, parts):
+        """The first word of a two-phase commit; finish() is the second."""
+        with self.wlock:
+            self._check_may_commit(txn, parts)
+            with self.write(cursor) as c:
+                stages = self._stage(c, txn, parts)
+                change = self._save(c, txn, status=PRECOMMITTED, stages=stages, loaded=txn.loaded,
+                                    filtered=txn.filtered)
+            self._apply(txn, change)
+
+    def finish(self, db, label, how):
+        """What a test does to the newest transaction of a label: commit, abort or publish it."""
+        with self.wlock:
+            txns = self.with_label(db, label)
+            if not txns:
+                raise DorisError("transaction not found, label=" + label)
+            txn = txns[-1]
+            if how == "abort":
+                return self.abort(txn, "user cancel")
+            if how == "commit" and txn.status == PRECOMMITTED:
+                with self.write() as c:
+                    change = self._save(c, txn, status=COMMITTED, commit_ms=now_ms())
+                self._apply(txn, change)
+                self.counters["committed"] += 1
+            if txn.status != COMMITTED:
+                raise DorisError("transaction [%d] is %s: %s?" % (txn.id, txn.status, how))
+            self.publish(txn)
 
     def _stage(self, c, txn, parts):
         stages = []

@@ -87,7 +87,7 @@ class Executor:
         if self.knobs.not_master and (word in NEEDS_MASTER or c.at("SHOW", "TRANSACTION")):
             raise DorisError(NOT_MASTER)
         if self.explicit is not None and word not in (
-                "INSERT", "UPDATE", "DELETE", "COMMIT", "ROLLBACK", "BEGIN", "SET"):
+                "INSERT", "UPDATE", "DELETE", "COMMIT", "ROLLBACK", "BEGIN"):
             raise DorisError(ONLY_DML)
         handler = HANDLERS.get(word)
         if handler:
@@ -332,6 +332,8 @@ class Executor:
 
     def arm(self, seconds, text, code=1105):
         self._disarm()
+        if self.knobs.ignore_timeouts:
+            return
         self.timer = threading.Timer(seconds, self.cancel, [text, code])
         self.timer.daemon = True
         self.timer.start()
@@ -353,6 +355,16 @@ class Executor:
     def sleep(self, seconds):
         self.cancelled.wait(seconds)
         self.check_cancel()
+
+    def sleep_knob(self, name, hears_kill=True):
+        """As long as the knob says, also when it is changed meanwhile."""
+        since = time.monotonic()
+        while time.monotonic() - since < getattr(self.knobs, name) / 1000:
+            left = getattr(self.knobs, name) / 1000 - (time.monotonic() - since)
+            if hears_kill:
+                self.sleep(min(left, 0.02) if left > 0 else 0)
+            else:
+                time.sleep(min(max(left, 0), 0.02))
 
     def drop_temps(self):
         for name in self.temps:

@@ -152,4 +152,14 @@ class HttpServer:
             except (ValueError, AttributeError) as e:
                 return 400, {"error": str(e)}
             return 200, {}
-        return 404, {"error": "there are GET state, GET log, POST knobs, POST jobs"}
+        if parts == ["transactions"] and method == "POST":
+            try:
+                wanted = json.loads(body)
+                self.server.engine.finish(wanted["db"], wanted["label"], wanted["how"])
+            except (ValueError, KeyError) as e:
+                return 400, {"error": "db, label and how are wanted: %s" % e}
+            except DorisError as e:
+                return 400, {"error": e.text}
+            return 200, {}
+        return 404, {"error": "there are GET state, GET log, POST knobs, POST jobs, "
+                              "POST transactions"}

@@ -211,8 +211,7 @@ def _execute(ex, planned):
     if hit.get("cut_running"):
         ex.cut_link()
     try:
-        if knobs.slow_ms:
-            ex.sleep(knobs.slow_ms / 1000)
+        ex.sleep_knob("slow_ms")
         if "fail_insert" in hit:
             raise DorisError(hit["fail_insert"])
         if stmt.overwrite:
@@ -223,18 +222,28 @@ def _execute(ex, planned):
         if hit.get("aborted_in_ok"):
             engine.abort(txn, "aborted while completing")
             return Ok(0, txn.filtered, info(label, ABORTED, txn.id, "aborted while completing"))
-        _before_commit(ex, txn, hit)
+        before_commit(ex, txn, hit, [(table, temp)])
         engine.commit(txn, ex.cur, [(table, temp)])
     except LinkCut:
         raise
     except BaseException as e:
-        _abort_quietly(engine, txn, e)
+        abort_quietly(engine, txn, e)
         raise _failure(e)
     ex.last_insert = txn
-    return _after_commit(ex, txn, hit)
+    after_commit(ex, hit)
+    wait_s = max(ex.vars.int("insert_visible_timeout_ms"), 1000) / 1000
+    seen = engine.wait_visible(txn, wait_s)
+    if not seen and (hit.get("visible_timeout_as_error") or ex.visible_timeout_is_error()):
+        raise DorisError("transaction commit successfully, BUT data did not become visible within "
+                         "%d ms, label=%s, txnId=%d" % (wait_s * 1000, txn.label, txn.id))
+    return Ok(txn.loaded, txn.filtered, info(txn.label, txn.status, txn.id))
 
 
-def _before_commit(ex, txn, hit):
+def before_commit(ex, txn, hit, parts):
+    """The faults in front of a commit, of an INSERT or of COMMIT. A KILL comes too late here (B6)."""
+    with ex.engine.wlock:
+        ex.engine.counters["commits_begun"] += 1
+    ex.sleep_knob("commit_ms", hears_kill=False)
     if hit.get("die_before_commit"):
         os._exit(137)
     if hit.get("cut_before_commit"):
@@ -242,9 +251,14 @@ def _before_commit(ex, txn, hit):
             ex.engine.abort(txn, "coordinator is gone")
         ex.cut_link()
         raise LinkCut()
+    if hit.get("hold_precommitted"):
+        ex.engine.precommit(txn, ex.cur, parts)
+        ex.cut_link()
+        raise LinkCut()
 
 
-def _after_commit(ex, txn, hit):
+def after_commit(ex, hit):
+    """The faults behind a commit: nothing changes what became of the rows."""
     if hit.get("die_after_commit"):
         os._exit(137)
     if hit.get("cut_after_commit"):
@@ -252,15 +266,9 @@ def _after_commit(ex, txn, hit):
         raise LinkCut()
     if hit.get("err_after_commit"):
         raise DorisError(ex.knobs.err_after_commit_text)
-    wait_s = max(ex.vars.int("insert_visible_timeout_ms"), 1000) / 1000
-    seen = ex.engine.wait_visible(txn, wait_s)
-    if not seen and (hit.get("visible_timeout_as_error") or ex.visible_timeout_is_error()):
-        raise DorisError("transaction commit successfully, BUT data did not become visible within "
-                         "%d ms, label=%s, txnId=%d" % (wait_s * 1000, txn.label, txn.id))
-    return Ok(txn.loaded, txn.filtered, info(txn.label, txn.status, txn.id))
 
 
-def _abort_quietly(engine, txn, e):
+def abort_quietly(engine, txn, e):
     """Doris logs a failed abort and goes on: an ERR then proves nothing."""
     try:
         if txn.status == PREPARE:

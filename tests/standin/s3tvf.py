@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 import threading
+import zlib
 
 import botocore.config
 import botocore.exceptions
@@ -81,6 +82,17 @@ def separator(text):
     if re.fullmatch(r"(\\[xX]|0[xX])([0-9A-Fa-f]{2})+", text):
         return bytes.fromhex(text[2:]).decode("latin-1")
     return text.replace("\\t", "\t").replace("\\n", "\n").replace("\\r", "\r")
+
+
+def gunzip(data):
+    """With the texts of BE/exec/decompressor.cpp and its line reader: they do not name the file."""
+    try:
+        return gzip.decompress(data)
+    except EOFError:
+        raise DorisError("[INTERNAL_ERROR]Compressed file has been truncated, which is not "
+                         "allowed") from None
+    except (OSError, zlib.error):
+        raise DorisError("[INTERNAL_ERROR]Failed to inflate. return code: -3") from None
 
 
 class S3Function:
@@ -286,10 +298,7 @@ class S3Function:
             raise DorisError("[INTERNAL_ERROR]failed to read s3://%s/%s: %s"
                              % (self.where.bucket, key, e)) from None
         if self.compress == "GZ" or (self.compress == "UNKNOWN" and key.endswith(".gz")):
-            try:
-                return gzip.decompress(data)
-            except (OSError, EOFError) as e:
-                raise DorisError("[INTERNAL_ERROR]compress error of %s: %s" % (key, e)) from None
+            return gunzip(data)
         if self.compress not in ("UNKNOWN", "PLAIN"):
             raise DorisError("compress_type %s is not in this stand-in" % self.compress)
         return data

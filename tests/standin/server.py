@@ -124,7 +124,7 @@ class Server:
             return {
                 "pid": os.getpid(), "profile": self.profile.name, "knobs": self.knobs.snapshot(),
                 "inserts": {k: e.counters[k] for k in ("begun", "committed", "aborted")},
-                "transactions": dict(states), "next_txn": e.next_txn,
+                "commits_begun": e.counters["commits_begun"], "transactions": dict(states), "next_txn": e.next_txn,
                 "proxy_lines": list(self.proxy_lines), "sessions": len(self.sessions()), "connections_accepted": self.accepted,
                 "running": [{"id": s.conn_id, "user": s.executor.user.name, "sql": s.executor.sql}
                             for s in self.sessions() if s.executor.command == "Query"]}

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass, field
 
-from .engine import PREPARE
-from .errors import DorisError
-from .insert import info, materialize
+from .engine import ABORTED, PREPARE, now_ms
+from .errors import DorisError, LinkCut
+from .insert import abort_quietly, after_commit, before_commit, info, materialize
 from .results import Ok
 
 
 @dataclass
 class Explicit:
     label: str
+    timeout_s: int                                # from BEGIN, for all of it
+    has_label: bool = False                       # of the client's own: the knobs apply
+    begun_ms: int = field(default_factory=now_ms)
     txn: object = None
     parts: list = field(default_factory=list)     # [(Table, temp table)]
     by_values: object = None
@@ -37,10 +40,10 @@ def _begin(ex, label):
         return Ok()
     if label is not None:
         ex.engine.check_label(label)
-    label = label if label is not None else ex.auto_label().replace("insert_", "txn_insert_").replace(
-        "label_", "txn_insert_")
-    ex.explicit = Explicit(label)
-    return Ok(0, 0, info(label, PREPARE, ""))
+    timeout_s = max(ex.vars.int("insert_timeout"), ex.vars.int("query_timeout"))
+    auto = ex.auto_label().replace("insert_", "txn_insert_").replace("label_", "txn_insert_")
+    ex.explicit = Explicit(auto if label is None else label, timeout_s, label is not None)
+    return Ok(0, 0, info(ex.explicit.label, PREPARE, ""))
 
 
 def insert(ex, planned):
@@ -59,16 +62,41 @@ def insert(ex, planned):
                          % state.txn.db)
     if by_values and state.parts and state.parts[0][0].name != table.name:
         raise DorisError("Only one table can be inserted in one transaction.")
+    left_ms = state.begun_ms + state.timeout_s * 1000 - now_ms()
+    ex.arm(max(left_ms, 1) / 1000, "Execute timeout", 5024)
     if state.txn is None:
-        timeout_s = max(ex.vars.int("insert_timeout"), ex.vars.int("query_timeout"))
-        state.txn = ex.engine.begin(table.db, state.label, table.name, timeout_s * 1000)
+        state.txn = ex.engine.begin(table.db, state.label, table.name, max(left_ms, 0))
+    elif not by_values:
+        ex.engine.take_txn_id()
     state.by_values = by_values
-    before = state.txn.loaded
-    temp = materialize(ex, planned, state.txn)
+    _faults_of_insert(ex, state)
+    return _collect(ex, planned, state)
+
+
+def _faults_of_insert(ex, state):
+    ex.sleep_knob("slow_ms")
+    if not state.has_label:
+        return
+    hit = ex.knobs.take_failure()
+    if hit:
+        raise DorisError(hit["fail_insert"])
+    if ex.knobs.take_one("cut_in_txn"):
+        ex.cut_link()
+        raise LinkCut()
+
+
+def _collect(ex, planned, state):
+    """A statement that fails leaves what the others loaded; the transaction goes on without it (G)."""
+    before, state.txn.loaded = state.txn.loaded, 0
+    try:
+        temp = materialize(ex, planned, state.txn)
+    except BaseException:
+        state.txn.loaded = before
+        raise
     ex.temps.remove(temp)
-    state.parts.append((table, temp))
+    state.parts.append((planned.table, temp))
     count, state.txn.loaded = state.txn.loaded, state.txn.loaded + before
-    return Ok(count, 0, info(state.label, PREPARE, state.txn.id))
+    return Ok(count, state.txn.filtered, info(state.label, PREPARE, state.txn.id))
 
 
 def _finish(ex):
@@ -84,16 +112,38 @@ def commit(ex, c):
     state = _finish(ex)
     if state.txn is None:
         return Ok(0, 0, info(state.label, "VISIBLE", ""))
+    hit = ex.knobs.take_counts() if state.has_label else {}
+    if hit.get("cut_running"):
+        ex.cut_link()
+    if state.has_label and ex.knobs.take_one("txn_not_found"):
+        _vanish(ex, state.txn)
     try:
+        if hit.get("aborted_in_ok"):
+            ex.engine.abort(state.txn, "aborted while completing")
+            return Ok(0, 0, info(state.label, ABORTED, state.txn.id, "aborted while completing"))
+        before_commit(ex, state.txn, hit, state.parts)
         ex.engine.commit(state.txn, ex.cur, state.parts)
-    except DorisError:
+    except LinkCut:
         raise
     except BaseException as e:
-        ex.engine.abort(state.txn, str(e).split("\n")[0])
+        abort_quietly(ex.engine, state.txn, e)
         raise
     ex.last_insert = state.txn
+    after_commit(ex, hit)
+    return _published(ex, state, hit)
+
+
+def _vanish(ex, txn):
+    """The transaction is one that the FE does not know any more."""
+    ex.engine.abort(txn, "vanished")
+    ex.engine.clean_label(txn.db, txn.label)
+    raise DorisError("transaction [%d] not found" % txn.id)
+
+
+def _published(ex, state, hit):
     wait_s = max(ex.vars.int("insert_visible_timeout_ms"), 1000) / 1000
-    if not ex.engine.wait_visible(state.txn, wait_s) and state.by_values:
+    seen = ex.engine.wait_visible(state.txn, wait_s)
+    if not seen and (state.by_values or hit.get("visible_timeout_as_error")):
         raise DorisError("transaction commit successfully, BUT data will be visible later.")
     return Ok(state.txn.loaded, 0, info(state.label, state.txn.status, state.txn.id))
 
@@ -105,7 +155,7 @@ def rollback(ex, c):
     state = _finish(ex)
     if state.txn is not None:
         ex.engine.abort(state.txn, "user rollback")
-    return Ok(0, 0, info(state.label, "ABORTED", state.txn.id if state.txn else ""))
+    return Ok(0, 0, info(state.label, ABORTED, state.txn.id if state.txn else ""))
 
 
 def closed(ex):

@@ -35,7 +35,9 @@ TABLE = {
     "transaction_read_only": (B, "false"), "tx_isolation": (S, "REPEATABLE-READ"),
     "tx_read_only": (B, "false"), "version": (S, "5.7.99"), "version_comment": (S, ""),
     "wait_timeout": (I, "28800"), "workload_group": (S, ""), "resource_group": (S, ""),
-    "enable_strict_consistency_dml": (B, "true"), "send_batch_parallelism": (I, "1"),
+    "enable_strict_consistency_dml": (B, "true"), "enable_strong_consistency_read": (B, "false"),
+    "skip_bad_tablet": (B, "false"), "skip_missing_version": (B, "false"),
+    "send_batch_parallelism": (I, "1"),
 }
 READ_ONLY = {"version", "version_comment", "license", "language", "system_time_zone",
              "lower_case_table_names", "performance_schema", "default_storage_engine"}

@@ -1,5 +1,7 @@
 """INSERT, labels, transaction states and every fault knob: B1 to B6, C1 to C4, G."""
 
+import json
+
 import pymysql
 import pytest
 from standin_helpers import error_of, ok_info, rows
@@ -304,6 +306,116 @@ def test_explicit_transactions(start_fe):
     with start_fe("2.1").connect(db="test") as c:
         rows(c, "BEGIN")
         assert "not supported in a transaction" in error_of(c, "INSERT INTO t SELECT 1, 'a'")[1]
+
+
+def in_txn(c, label, n=5, commit=True):
+    ok_info(c, "BEGIN WITH LABEL " + label)
+    ok_info(c, "INSERT INTO t SELECT %d, 'a'" % n)
+    return ok_info(c, "COMMIT") if commit else None
+
+
+def test_what_a_transaction_refuses(start_fe):
+    fe = start_fe("3.0")
+    with fe.connect(db="test") as c:
+        rows(c, "CREATE DATABASE other")
+        rows(c, "CREATE TABLE other.t LIKE test.t")
+        ok_info(c, "BEGIN WITH LABEL b")
+        for sql in ("SELECT 1", "SET insert_timeout = 5", "SHOW TABLES", "CREATE TABLE v LIKE t"):
+            assert "only insert, update, delete, commit, rollback" in error_of(c, sql)[1]
+        assert "label" in error_of(c, "INSERT INTO t WITH LABEL x SELECT 1, 'a'")[1]
+        ok_info(c, "BEGIN WITH LABEL ignored")
+        ok_info(c, "INSERT INTO t SELECT 1, 'a'")
+        assert "same database" in error_of(c, "INSERT INTO other.t SELECT 1, 'a'")[1]
+        assert "strict mode" in error_of(c, "INSERT INTO t SELECT 'abc', 'a'")[1]
+        ok_info(c, "INSERT INTO t SELECT 2, 'b'")
+        assert ok_info(c, "COMMIT")[::2] == (2, "{'label':'b', 'status':'VISIBLE', 'txnId':'1'}")
+        assert error_of(c, insert("b"))[0] == 1105 and fe.label("ignored") == "UNKNOWN"
+        in_txn(c, "later", 3)
+        assert transaction(fe, "later")["TransactionId"] > "2"  # each INSERT had a number
+    assert count(fe) == 3
+
+
+def test_label_of_a_transaction_is_taken(start_fe):
+    fe = start_fe("4.0")
+    with fe.connect(db="test") as c:
+        ok_info(c, insert("b"))
+        ok_info(c, "BEGIN WITH LABEL b")
+        assert "already been used" in error_of(c, "INSERT INTO t SELECT 1, 'a'")[1]
+        ok_info(c, "ROLLBACK")
+    assert count(fe) == 1
+
+
+def test_time_limit_of_a_transaction(start_fe):
+    """From BEGIN, whatever the client does meanwhile."""
+    fe = start_fe("4.0", "--knob", "label_clean_ms=50")
+    with fe.connect(db="test") as c:
+        rows(c, "SET insert_timeout = 1")
+        rows(c, "SET query_timeout = 1")
+        in_txn(c, "slow", commit=False)
+        fe.wait("it is over", lambda: fe.label("slow") == "ABORTED")
+        assert "timeout by txn manager" in error_of(c, "COMMIT")[1]
+    assert count(fe) == 0
+
+
+@pytest.mark.parametrize("knob, state, n", [
+    ("cut_before_commit", "PREPARE", 0), ("cut_after_commit", "VISIBLE", 1),
+    ("cut_running", "VISIBLE", 1), ("cut_in_txn", "ABORTED", 0)])
+def test_cut_in_a_transaction(start_fe, knob, state, n):
+    fe = start_fe("4.0", "--knob", knob + "=1")
+    with pytest.raises(LOST):
+        in_txn(fe.connect(db="test"), "c")
+    fe.wait("the label is " + state, lambda: fe.label("c") == state)
+    assert count(fe) == n
+
+
+def test_faults_of_commit(start_fe):
+    fe = start_fe("4.0", "--knob", "err_after_commit=1")
+    with fe.connect(db="test") as c:
+        ok_info(c, "BEGIN WITH LABEL e")
+        ok_info(c, "INSERT INTO t SELECT 1, 'a'")
+        assert error_of(c, "COMMIT")[0] == 1105 and fe.label("e") == "VISIBLE"
+        fe.knobs(txn_not_found=1)
+        ok_info(c, "BEGIN WITH LABEL v")
+        ok_info(c, "INSERT INTO t SELECT 2, 'a'")
+        assert error_of(c, "COMMIT")[1].endswith("not found") and fe.label("v") == "UNKNOWN"
+        fe.knobs(fail_insert="boom", fail_insert_count=1)
+        ok_info(c, "BEGIN WITH LABEL f")
+        assert "boom" in error_of(c, "INSERT INTO t SELECT 3, 'a'")[1]
+        ok_info(c, "INSERT INTO t SELECT 4, 'a'")
+        assert ok_info(c, "COMMIT")[0] == 1
+        fe.knobs(publish_delay_ms=60000)
+        rows(c, "SET insert_visible_timeout_ms = 1")
+        assert "'status':'COMMITTED'" in in_txn(c, "p")[2] and count(fe) == 2
+    assert fe.get("/standin/transactions", None, "POST", json.dumps(
+        {"db": "test", "label": "p", "how": "publish"}).encode())[0] == 200
+    assert fe.label("p") == "VISIBLE" and count(fe) == 3
+
+
+@pytest.mark.parametrize("how, n", [("commit", 1), ("abort", 0)])
+def test_precommitted(start_fe, how, n):
+    fe = start_fe("4.0", "--knob", "hold_precommitted=1")
+    with pytest.raises(LOST):
+        rows(fe.connect(), insert("h"))
+    assert fe.label("h") == "PRECOMMITTED" and count(fe) == 0
+    with fe.connect() as c:
+        assert "status [PRECOMMITTED]." in error_of(c, insert("h"))[1]
+    assert "running transaction not found" in fe.get("/api/test/_cancel?label=h",
+                                                     method="POST")[1]["data"]
+    fe.restart()
+    assert fe.label("h") == "PRECOMMITTED"
+    assert fe.get("/standin/transactions", None, "POST", json.dumps(
+        {"db": "test", "label": "h", "how": how}).encode())[0] == 200
+    assert fe.label("h") == ("VISIBLE" if n else "ABORTED") and count(fe) == n
+
+
+def test_running_transactions_are_limited(start_fe):
+    fe = start_fe("4.0", "--knob", "max_running_txn=1")
+    with fe.connect(db="test") as holder, fe.connect(db="test") as c:
+        in_txn(holder, "held", commit=False)
+        assert "current running txns on db test is 1, larger than limit 1" in error_of(
+            c, insert("n"))[1]
+        ok_info(holder, "ROLLBACK")
+        ok_info(c, insert("n"))
 
 
 def test_unique_table_is_an_upsert(start_fe):

@@ -181,3 +181,16 @@ def test_vanished_between_listing_and_reading(start_fe, s3):
         with pytest.raises(Exception, match="failed to read"):
             c._read_query_result()
     assert fe.label("v") == "ABORTED"
+
+
+def test_corrupt_gzip(start_fe, s3):
+    whole = gzip.compress(b"1,zip\n" * 100)
+    s3.put("z/a.csv.gz", whole[:-20])
+    s3.put("z/b.csv.gz", whole[:15] + b"\xff\xff\xff" + whole[18:])
+    sql = "INSERT INTO test.t SELECT c1, c2 FROM %s"
+    options = {"column_separator": ",", "csv_schema": "c1:int;c2:string"}
+    with start_fe("4.0").connect() as c:
+        assert "Compressed file has been truncated, which is not allowed" in error_of(
+            c, sql % s3.call("z/a.csv.gz", **options))[1]
+        assert "Failed to inflate. return code: -3" in error_of(
+            c, sql % s3.call("z/b.csv.gz", **options))[1]
