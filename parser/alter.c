@@ -48,7 +48,7 @@ static const char *expecting_of(bool has_streaming, const struct stmt_alter *alt
         return "{'PROPERTIES', 'DO', 'INSERT'}";
     }
     return alter->has_props ? "{'PROPERTIES', 'ON', 'DO', 'INSERT'}"
-                            : "{'PROPERTIES', 'ON', 'DO', 'INSERT', 'RESOLVE'}";
+                            : "{'PROPERTIES', 'ON', 'DO', 'INSERT', 'RESOLVE', 'RETRY', 'SKIP'}";
 }
 
 /* Nothing but options, or what cannot follow them. */
@@ -83,10 +83,23 @@ static enum stmt_verdict parse_resolve(struct parse *p, char *name, struct stmt 
 {
     struct stmt_job_ref job = {.name = name};
     if (!job_parse_resolve(p, &job)) {
-        free(name);
+        job_ref_fini(&job);
         return STMT_BAD;
     }
     *ret = (struct stmt){.kind = STMT_RESOLVE_TASK, .u.job = job};
+    return STMT_OURS;
+}
+
+/* Likewise. */
+static enum stmt_verdict parse_files(struct parse *p, char *name, struct stmt *ret)
+{
+    struct stmt_job_ref job = {.name = name, .is_skip = parse_is_word(p, "SKIP")};
+    parse_next(p);
+    if (!job_parse_files(p, &job)) {
+        job_ref_fini(&job);
+        return STMT_BAD;
+    }
+    *ret = (struct stmt){.kind = STMT_DECIDE_FILE, .u.job = job};
     return STMT_OURS;
 }
 
@@ -103,6 +116,9 @@ enum stmt_verdict alter_parse(struct parse *p, struct stmt *ret)
     }
     if (parse_take_word(p, "RESOLVE")) {
         return parse_resolve(p, alter.name, ret);
+    }
+    if (parse_is_word(p, "RETRY") || parse_is_word(p, "SKIP")) {
+        return parse_files(p, alter.name, ret);
     }
     enum stmt_verdict verdict = parse_body(p, &alter);
     if (verdict == STMT_OURS) {

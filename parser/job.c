@@ -195,6 +195,42 @@ bool job_parse_resolve(struct parse *p, struct stmt_job_ref *ret)
     return parse_expect_end(p, RESOLVE_SHAPE);
 }
 
+void job_ref_fini(struct stmt_job_ref *job)
+{
+    free(job->name);
+    free(job->file);
+    *job = (struct stmt_job_ref){0};
+}
+
+/* Files that were set aside. */
+
+static const char FILES_SHAPE[] =
+    "Write ALTER JOB name RETRY | SKIP FILE 'key' or ALTER JOB name RETRY | SKIP ALL FILES.";
+static const char KEY_ADVICE[] =
+    "Take the key from column Quarantine of jobs(\"type\"=\"insert\") or "
+    "from EXPLAIN JOB.";
+
+/* The whole key, as it is shown. */
+static bool parse_key_of_file(struct parse *p, struct stmt_job_ref *ret)
+{
+    struct tok key = p->tok;
+    if (!parse_string(p, "the file's key", FILES_SHAPE, &ret->file)) {
+        return false;
+    }
+    return *ret->file != '\0' || parse_fail(p, &key, KEY_ADVICE, "The file's key can not be empty");
+}
+
+bool job_parse_files(struct parse *p, struct stmt_job_ref *ret)
+{
+    if (parse_take_word(p, "ALL")) {
+        return parse_expect_word(p, "FILES", FILES_SHAPE) && parse_expect_end(p, FILES_SHAPE);
+    }
+    if (!parse_take_word(p, "FILE")) {
+        return parse_mismatch(p, "{'FILE', 'ALL'}", FILES_SHAPE);
+    }
+    return parse_key_of_file(p, ret) && parse_expect_end(p, FILES_SHAPE);
+}
+
 /* jobName = 'n' or taskId = i, whichever is still missing. */
 static bool parse_condition(struct parse *p, struct stmt_job_ref *ret)
 {

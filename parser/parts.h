@@ -11,7 +11,10 @@
 enum stmt_verdict create_parse(struct parse *p, struct stmt_create *ret);
 void create_fini(struct stmt_create *create);
 
-/* ALTER JOB: with PROPERTIES, an INSERT or both, or RESOLVE TASK. Foreign as CREATE JOB is. */
+/*
+ * ALTER JOB: with PROPERTIES, an INSERT or both, RESOLVE TASK, RETRY or SKIP of files. Foreign as
+ * CREATE JOB is.
+ */
 enum stmt_verdict alter_parse(struct parse *p, struct stmt *ret);
 void alter_fini(struct stmt_alter *alter);
 
@@ -19,8 +22,10 @@ void alter_fini(struct stmt_alter *alter);
 enum stmt_verdict job_parse_status(struct parse *p, struct stmt *ret);
 /* CANCEL TASK. */
 enum stmt_verdict job_parse_cancel(struct parse *p, struct stmt *ret);
-/* What follows ALTER JOB n RESOLVE. */
+/* What follows ALTER JOB n RESOLVE, and what follows RETRY or SKIP. job_ref_fini() after failure. */
 bool job_parse_resolve(struct parse *p, struct stmt_job_ref *ret);
+bool job_parse_files(struct parse *p, struct stmt_job_ref *ret);
+void job_ref_fini(struct stmt_job_ref *job);
 /* The name as CREATE and ALTER take it. The caller owns *ret. */
 bool job_parse_name(struct parse *p, const char *shape, char **ret);
 /* WHERE jobName = 'n'. The caller owns *ret. */

@@ -94,6 +94,9 @@ static const char JOBS_SELECT[] =
     "SELECT Id, Name, Definer, ExecuteType, Status, SucceedTaskCount, FailedTaskCount, "
     "CurrentOffset, EndOffset, LastTaskSuccessTime, ErrorMsg, JobRuntimeMsg FROM ";
 static const char JOBS_VIEW[] = "jobs(\"type\"=\"insert\")";
+/* Those that `*` does not have (proxy/viewcols.c), for a WHERE that names them. */
+static const char HIDDEN_COLUMNS[] = ", Guarantee, LateFiles, OverwrittenFiles, QuarantinedFiles, "
+                                     "TrackedFiles, Quarantine, Evidence";
 
 static bool parse_jobs(struct parse *p, struct buf *out)
 {
@@ -114,7 +117,9 @@ static bool parse_jobs(struct parse *p, struct buf *out)
     if (pattern.text.n == 0) {
         buf_append_text(out, JOBS_VIEW);
     } else {
-        buf_append_text(out, "(SELECT * FROM ");
+        buf_append_text(out, "(SELECT *");
+        buf_append_text(out, p->tok.kind != TOK_END ? HIDDEN_COLUMNS : "");
+        buf_append_text(out, " FROM ");
         buf_append_text(out, JOBS_VIEW);
         buf_append_text(out, " WHERE Name LIKE ");
         buf_append_span(out, pattern.text);
@@ -126,7 +131,7 @@ static bool parse_jobs(struct parse *p, struct buf *out)
 
 enum stmt_verdict show_parse_jobs(struct parse *p, struct stmt *ret)
 {
-    _cleanup_buf_ struct buf out = buf_with_max(p->lex.text.n + 512);
+    _cleanup_buf_ struct buf out = buf_with_max(p->lex.text.n + 1024);
     assert(parse_is_word(p, "SHOW"));
     parse_next(p);
     assert(parse_is_word(p, "JOBS"));

@@ -14,9 +14,10 @@ void stmt_fini(struct stmt *s)
     case STMT_RESUME_JOB:
     case STMT_DROP_JOB:
     case STMT_RESOLVE_TASK:
+    case STMT_DECIDE_FILE:
     case STMT_CANCEL_TASK:
     case STMT_EXPLAIN_JOB:
-    case STMT_SHOW_CREATE_JOB: free(s->u.job.name); break;
+    case STMT_SHOW_CREATE_JOB: job_ref_fini(&s->u.job); break;
     case STMT_VIEW_QUERY: view_fini(&s->u.view); break;
     }
     *s = (struct stmt){0};
@@ -32,6 +33,7 @@ struct stmt_insert *stmt_insert(struct stmt *s)
     case STMT_RESUME_JOB:
     case STMT_DROP_JOB:
     case STMT_RESOLVE_TASK:
+    case STMT_DECIDE_FILE:
     case STMT_CANCEL_TASK:
     case STMT_EXPLAIN_JOB:
     case STMT_SHOW_CREATE_JOB:

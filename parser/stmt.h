@@ -22,6 +22,7 @@ enum stmt_kind {
     STMT_RESUME_JOB,
     STMT_DROP_JOB,
     STMT_RESOLVE_TASK,    /* ALTER JOB n RESOLVE TASK i AS COMMITTED|ABORTED */
+    STMT_DECIDE_FILE,     /* ALTER JOB n RETRY|SKIP FILE 'key', RETRY|SKIP ALL FILES */
     STMT_CANCEL_TASK,     /* CANCEL TASK WHERE jobName = 'n' AND taskId = i */
     STMT_EXPLAIN_CREATE,  /* EXPLAIN CREATE JOB …: u.create */
     STMT_EXPLAIN_JOB,     /* EXPLAIN JOB n: u.job */
@@ -97,6 +98,8 @@ struct stmt_job_ref {
     bool if_exists;
     int64_t task_id;   /* STMT_RESOLVE_TASK, STMT_CANCEL_TASK */
     bool is_committed; /* STMT_RESOLVE_TASK: AS COMMITTED */
+    bool is_skip;      /* STMT_DECIDE_FILE: SKIP, not RETRY */
+    char *file;        /* STMT_DECIDE_FILE: owned; NULL: ALL FILES */
 };
 
 /* Where a query calls jobs(...), job(...) or tasks(...). */

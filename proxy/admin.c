@@ -166,9 +166,21 @@ static void put_jobs(struct evbuffer *out, const struct sched_counters *c)
     }
 }
 
+static void put_files(struct evbuffer *out, const struct sched_counters *c)
+{
+    put_gauge(out, "sluice_files_quarantined", "Files that jobs have set aside",
+              atomic_load(&c->files_aside));
+    put_gauge(out, "sluice_files_late", "Files that jobs saw behind their offset and do not load",
+              atomic_load(&c->files_late));
+    put_gauge(out, "sluice_files_overwritten",
+              "Loaded files that jobs saw with another content and do not load again",
+              atomic_load(&c->files_overwritten));
+}
+
 static void put_metrics(struct evbuffer *out, const struct admin_env *env)
 {
     put_jobs(out, env->sched);
+    put_files(out, env->sched);
     for (size_t i = 0; i < ARRAY_SIZE(sched_metrics); i++) {
         const char *counter = (const char *)env->sched + sched_metrics[i].at;
         put_head(out, sched_metrics[i].name, sched_metrics[i].help, "counter");

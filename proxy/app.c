@@ -28,6 +28,7 @@
 
 enum {
     N_TRIES = 4,           /* loads of a task, as in Doris: AbstractStreamingTask.MAX_RETRY + 1 */
+    MAX_BAD = 10,          /* files set aside in a row; then the statement is at fault, not they */
     FENCE_AFTER_MS = 5000, /* time for a statement whose link was cut to end by itself */
 };
 
@@ -183,6 +184,7 @@ static bool make_sched(struct app *a, struct err *err)
                 .label_window_ms = c->label_window_s * 1000,
                 .fence_after_ms = FENCE_AFTER_MS,
                 .n_tries = N_TRIES,
+                .max_bad = MAX_BAD,
             },
         .n_runners = (size_t)c->runners,
         .max_jobs = c->max_jobs,

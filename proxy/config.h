@@ -64,7 +64,7 @@ struct config {
     /* [http] */
     struct host_port admin; /* http.listen, 127.0.0.1:6080; host NULL = off */
     /* [scheduler] */
-    int64_t runners;          /* scheduler.runners, threads that may block, 16 */
+    int64_t runners;          /* scheduler.runners, threads that may block, 128 */
     int64_t max_jobs;         /* scheduler.max_jobs, 1024, as Doris's max_streaming_job_num */
     int64_t max_interval_s;   /* scheduler.max_interval, s, 10: default of the property */
     int64_t task_timeout_s;   /* scheduler.task_timeout, s, 1800 */

@@ -163,8 +163,10 @@ const struct config_key config_table_keys[] = {
      .max = 65535},
 
     {"scheduler", "runners",
-     "Threads that list objects and run loads, and so the number of tasks at a time.", "16",
-     CONFIG_INT, .offset = AT(config.runners), .min = 1, .max = 256},
+     "Threads that list objects and run loads, each made when it is needed first. All but an "
+     "eighth "
+     "of them, two at least, may load at a time; the rest is for listing and for statements.",
+     "128", CONFIG_INT, .offset = AT(config.runners), .min = 1, .max = 256},
     {"scheduler", "max_jobs", "Streaming jobs that may exist at a time.", "1024", CONFIG_INT,
      .offset = AT(config.max_jobs), .min = 1, .max = 100000},
     {"scheduler", "max_interval",
@@ -173,10 +175,13 @@ const struct config_key config_table_keys[] = {
     {"scheduler", "task_timeout", "How long the load of one task may take in Doris.", "30m",
      CONFIG_DURATION, .unit_ms = S, .offset = AT(config.task_timeout_s), .min = 1, .max = 86400},
     {"scheduler", "label_window",
-     "How long Doris surely remembers the label of a load. Set it no larger than the FE's "
-     "streaming_label_keep_max_second, and than the time in which label_num_threshold (2000) loads "
-     "of all clients finish in one database; a large value where Doris forgets earlier loads data "
-     "twice.",
+     "How long Doris surely remembers the label of a load; a large value where it forgets earlier "
+     "loads data twice. Set it no larger than a quarter of the FE's "
+     "streaming_label_keep_max_second: "
+     "where doris.user may read that, the shorter of both holds. Within it, too, a label counts as "
+     "forgotten once so many transactions of all clients have begun as are a quarter of "
+     "label_num_threshold, or 500 where that is not known. Jobs with \"guarantee\" = "
+     "\"transactional\" do not depend on it.",
      "1m", CONFIG_DURATION, .unit_ms = S, .offset = AT(config.label_window_s), .min = 0,
      .max = 2592000},
     {"scheduler", "max_auto_resumes",

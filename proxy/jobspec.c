@@ -11,94 +11,12 @@
 #include "base/span.h"
 #include "base/xmalloc.h"
 #include "parser/stmt.h"
+#include "proxy/jobprops.h"
 #include "proxy/jobspec.h"
 
 #define DETAIL "errCode = 2, detailMessage = "
 
 enum { NAME_MAX_BYTES = 64 * 4 }; /* 64 characters of up to four bytes */
-
-/* The integer properties: StreamingJobProperties.java. */
-static const struct int_property {
-    const char *key;
-    int64_t min;
-    int64_t max;
-    const char *message;     /* takes the value as text */
-    const char *old_message; /* what 4.0 says, and Doris's regression tests look for */
-} int_properties[] = {
-    {"max_interval", 1, INT64_C(1000000000),
-     DETAIL "max_interval must be at least 1 second, but was ", "max_interval should > 1"},
-    {"s3.max_batch_files", 1, INT64_C(1000000000),
-     DETAIL "s3.max_batch_files must be at least 1, but was ", "s3.max_batch_files should >=1"},
-    {"s3.max_batch_bytes", INT64_C(104857600), INT64_C(10737418240),
-     DETAIL "s3.max_batch_bytes must be between 100 MB and 10 GB, but was ",
-     "s3.max_batch_bytes should between 100MB and 10GB"},
-};
-
-/* The properties are kept as JSON, which has no place for anything else. */
-static bool check_utf8(const char *key, const char *value, struct err *err)
-{
-    json_t *pair = json_pack("[s, s]", key, value);
-    json_decref(pair);
-    return pair != NULL ||
-           err_say(err, DETAIL "The properties have a key or a value that is not UTF-8 text");
-}
-
-/*
- * What would have the FE read another statement than we did: with NO_BACKSLASH_ESCAPES (1 << 20) a
- * string ends where it does not for us, and what is a text to us may name tables to the FE.
- */
-static bool check_session(const char *key, const char *variable, const char *value, struct err *err)
-{
-    if (variable[0] == '\0') {
-        return err_say(err,
-                       DETAIL "Invalid session variable, []: property \"%s\" names none. Write "
-                              "'session.' and a variable of Doris, as in session.insert_timeout",
-                       key);
-    }
-    bool is_mode = strcasecmp(variable, "sql_mode") == 0;
-    bool is_dialect = strcasecmp(variable, "sql_dialect") == 0;
-    bool is_number = value[strcspn(value, "0123456789")] != '\0';
-    if ((is_mode && (strcasestr(value, "BACKSLASH") != NULL || is_number)) ||
-        (is_dialect && strcasecmp(value, "doris") != 0)) {
-        return err_say(err,
-                       DETAIL "Variable %s can't be set to the value of %s: a job's tasks need the "
-                              "INSERT read as Sluice read it. Leave out property \"%s\"%s",
-                       variable, value, key,
-                       is_mode ? ", or give it the names of other modes" : "");
-    }
-    return true;
-}
-
-static bool check_property(const char *key, const char *value, struct err *err)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(int_properties); i++) {
-        const struct int_property *p = &int_properties[i];
-        int64_t n = 0;
-        if (strcasecmp(key, p->key) == 0) {
-            return span_to_int64(span_of(value), p->min, p->max, &n) ||
-                   err_say(err,
-                           "%s%s (%s). Give a plain number without a unit, at least %" PRId64
-                           " and at most %" PRId64,
-                           p->message, value, p->old_message, p->min, p->max);
-        }
-    }
-    if (strcasecmp(key, "offset") == 0) {
-        return true; /* the source knows its own offsets */
-    }
-    if (strncasecmp(key, "session.", 8) == 0) {
-        return check_session(key, key + 8, value, err);
-    }
-    if (strcasecmp(key, "compute_group") == 0) {
-        return err_say(err, DETAIL "compute_group is only supported in cloud mode, which Sluice "
-                                   "does not know: leave it out, the tasks of all jobs run in the "
-                                   "compute group of doris.user");
-    }
-    return err_say(err,
-                   DETAIL "Invalid properties: [%s]. Supported keys are [max_interval, "
-                          "s3.max_batch_files, s3.max_batch_bytes, offset] or any key starting "
-                          "with 'session.'.",
-                   key);
-}
 
 static bool check_name(const char *name, struct err *err)
 {
@@ -119,34 +37,11 @@ static bool check_name(const char *name, struct err *err)
     return true;
 }
 
-/* A statement that SHOW CREATE JOB printed has no secrets left: it would load nothing. */
-static bool check_mask(const char *key, const char *value, struct err *err)
-{
-    return strcmp(value, SECRET_MASK) != 0 || !secret_is_key(span_of(key)) ||
-           err_say(err,
-                   DETAIL "The property \"%s\" is " SECRET_MASK
-                          ", which is the mask that SHOW CREATE "
-                          "JOB prints; put the real value there",
-                   key);
-}
-
-static bool check_props(const struct stmt_props *props, struct err *err)
-{
-    for (size_t i = 0; i < props->n; i++) {
-        const struct stmt_prop *p = &props->items[i];
-        if (!check_utf8(p->key, p->value, err) || !check_property(p->key, p->value, err) ||
-            !check_mask(p->key, p->value, err)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool check_masks(const struct stmt_insert *insert, struct err *err)
 {
     for (size_t i = 0; i < insert->tvf_props.n; i++) {
         const struct stmt_prop *p = &insert->tvf_props.items[i];
-        if (!check_mask(p->key, p->value, err)) {
+        if (!jobprops_check_mask(p->key, p->value, err)) {
             return false;
         }
     }
@@ -226,6 +121,9 @@ static struct job_spec *make_spec(const struct stmt_insert *insert, const char *
         .n_tvf_props = insert->tvf_props.n,
     };
     spec->props = copy_props(props);
+    for (size_t i = 0; i < props->n; i++) {
+        jobprops_normalize(&spec->props[i]);
+    }
     spec->n_props = props->n;
     spec->max_interval_s = interval_of(spec, default_interval_s);
     return spec;
@@ -251,8 +149,9 @@ bool jobspec_from_create(const struct stmt_create *create, const char *definer,
                          const char *current_db, int64_t default_interval_s,
                          struct job_spec **ret_spec, struct job_record *ret_job, struct err *err)
 {
-    if (!check_name(create->name, err) || !check_props(&create->props, err) ||
-        !check_masks(&create->insert, err) || !resolve_target(&create->insert, current_db, err)) {
+    if (!check_name(create->name, err) || !jobprops_check(&create->props, err) ||
+        !jobprops_check_together(&create->props, err) || !check_masks(&create->insert, err) ||
+        !resolve_target(&create->insert, current_db, err)) {
         return false;
     }
     struct job_spec *spec =
@@ -369,21 +268,11 @@ static bool check_target(const struct stmt_insert *insert, const struct job_reco
                    is_internal ? "" : insert->catalog, is_internal ? "" : ".", db, insert->table);
 }
 
-static struct stmt_prop *find_prop(const struct stmt_props *props, const char *key)
-{
-    for (size_t i = 0; i < props->n; i++) {
-        if (strcasecmp(props->items[i].key, key) == 0) {
-            return &props->items[i];
-        }
-    }
-    return NULL;
-}
-
 static bool check_source(const struct stmt_insert *insert, const struct stmt_insert *old,
                          const struct job_record *base, struct err *err)
 {
-    const struct stmt_prop *uri = find_prop(&insert->tvf_props, "uri");
-    const struct stmt_prop *old_uri = find_prop(&old->tvf_props, "uri");
+    const struct stmt_prop *uri = jobprops_find(&insert->tvf_props, "uri");
+    const struct stmt_prop *old_uri = jobprops_find(&old->tvf_props, "uri");
     if (strcmp(insert->tvf, old->tvf) != 0) {
         return err_say(err,
                        DETAIL "The tvf type cannot be modified in ALTER JOB: original=%s, new=%s. "
@@ -439,7 +328,7 @@ static void merge_props(struct stmt_props *into, const struct stmt_props *from)
     into->items = xrealloc_array(into->items, into->n + from->n + 1, sizeof(*into->items));
     for (size_t i = 0; i < from->n; i++) {
         const struct stmt_prop *given = &from->items[i];
-        struct stmt_prop *p = find_prop(into, given->key);
+        struct stmt_prop *p = jobprops_find(into, given->key);
         if (p == NULL) {
             p = &into->items[into->n++];
         } else {
@@ -450,18 +339,6 @@ static void merge_props(struct stmt_props *into, const struct stmt_props *from)
     }
 }
 
-/* What neither the source nor the FE has to say anything about. */
-static bool is_pace_key(const char *key)
-{
-    static const char *const keys[] = {"max_interval", "s3.max_batch_files", "s3.max_batch_bytes"};
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        if (strcasecmp(key, keys[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* What the statement changes; false when that is nothing. */
 static bool find_changes(const struct stmt_alter *alter, const struct stmt_props *old_props,
                          const struct stmt_insert *old_insert, struct jobspec_alter *ret)
@@ -470,7 +347,7 @@ static bool find_changes(const struct stmt_alter *alter, const struct stmt_props
     ret->only_paces = true;
     for (size_t i = 0; i < alter->props.n; i++) {
         const struct stmt_prop *given = &alter->props.items[i];
-        const struct stmt_prop *old = find_prop(old_props, given->key);
+        const struct stmt_prop *old = jobprops_find(old_props, given->key);
         bool is_same = old != NULL && strcmp(old->value, given->value) == 0;
         if (strcasecmp(given->key, "offset") == 0) {
             /* The same text as before moves a job back that has gone on since. */
@@ -478,7 +355,7 @@ static bool find_changes(const struct stmt_alter *alter, const struct stmt_props
             ret->only_paces = false;
         } else if (!is_same) {
             ret->changes_load |= is_session_key(given->key);
-            ret->only_paces &= is_pace_key(given->key);
+            ret->only_paces &= jobprops_is_pace(given->key);
             is_changed = true;
         }
     }
@@ -499,13 +376,26 @@ static bool check_insert(const struct stmt_alter *alter, const struct stmt_inser
             (old->tvf == NULL || check_source(&alter->insert, old, base, err)));
 }
 
+/* The properties as they shall be, into `props`. */
+static bool merge_rules(const struct stmt_alter *alter, const struct job_record *base,
+                        struct stmt_props *props, struct jobspec_alter *ret, struct err *err)
+{
+    _cleanup_(free_props) struct stmt_props old = {0};
+    merge_props(&old, props);
+    merge_props(props, &alter->props);
+    ret->changes_rules = jobprops_change_rules(&old, props);
+    return jobprops_may_change(base, &old, props, err) &&
+           (!ret->moves_offset || jobprops_may_move(base, props, err)) &&
+           jobprops_check_together(props, err);
+}
+
 static bool make_altered(const struct stmt_alter *alter, const struct job_record *base,
                          int64_t default_interval_s, const struct stmt_insert *old,
                          struct jobspec_alter *ret, struct err *err)
 {
     _cleanup_(free_props) struct stmt_props props = {0};
     const struct stmt_insert *insert = alter->has_insert ? &alter->insert : old;
-    if (!check_props(&alter->props, err) || !check_insert(alter, old, base, err) ||
+    if (!jobprops_check(&alter->props, err) || !check_insert(alter, old, base, err) ||
         !props_from_json(base->properties != NULL ? base->properties : "", &props, err)) {
         return false;
     }
@@ -515,7 +405,9 @@ static bool make_altered(const struct stmt_alter *alter, const struct job_record
                               "already. Give a property another value, or another INSERT",
                        base->name);
     }
-    merge_props(&props, &alter->props);
+    if (!merge_rules(alter, base, &props, ret, err)) {
+        return false;
+    }
     ret->spec = make_spec(insert, base->current_db, &props, default_interval_s);
     job_record_copy(base, &ret->job);
     free(ret->job.sql);

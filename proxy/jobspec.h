@@ -28,6 +28,7 @@ struct jobspec_alter {
     struct job_record job; /* the job as it shall be, but for its offset */
     bool moves_offset;     /* the statement has property "offset" */
     bool changes_load;     /* a task loaded again would not load the same: see sched.h */
+    bool changes_rules;    /* the guarantee, or how files are found: see sched.h */
     bool only_paces;       /* only when and how much is loaded changes: nothing is to be asked */
 };
 

@@ -65,6 +65,14 @@ enum step_result local_end_ok(struct local *l)
     return STEP_END;
 }
 
+/* "Query OK, n rows affected". */
+static void end_counted(struct local *l, size_t n)
+{
+    struct session *s = l->session;
+    local_finish(l);
+    session_reply_ok(s, n, NULL);
+}
+
 enum step_result local_end_err(struct local *l, const struct err *err)
 {
     struct session *s = l->session;
@@ -107,6 +115,8 @@ static const step_fn steps[][MAX_STEPS] = {
                        local_send_change},
     [STMT_RESOLVE_TASK] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
                            local_send_change},
+    [STMT_DECIDE_FILE] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
+                          local_send_change},
     [STMT_CANCEL_TASK] = {local_find_job, local_ask_fe_jobs, local_ask_grants, local_check_load,
                           local_send_change},
     [STMT_EXPLAIN_CREATE] = {local_ask_database, local_ask_grants, local_explain_rights,
@@ -152,6 +162,7 @@ static void take_reply(struct local *l, struct sched_request *r)
     case SCHED_RESOLVE:
     case SCHED_ALTER:
     case SCHED_CANCEL: (void)local_end_ok(l); return;
+    case SCHED_FILE: end_counted(l, r->n_files); return;
     case SCHED_EXPLAIN: local_explained(l, &r->explain); return;
     case SCHED_CHECK: local_checked(l, &r->explain); return;
     case SCHED_FORGET: return; /* has no reply */

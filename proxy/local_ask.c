@@ -33,6 +33,7 @@ static bool target_of(const struct local *l, const char **ret_db, const char **r
     case STMT_RESUME_JOB:
     case STMT_DROP_JOB:
     case STMT_RESOLVE_TASK:
+    case STMT_DECIDE_FILE:
     case STMT_CANCEL_TASK:
     case STMT_EXPLAIN_JOB:
     case STMT_SHOW_CREATE_JOB:
@@ -294,6 +295,7 @@ static const char *name_of(const struct local *l)
     case STMT_RESUME_JOB:
     case STMT_DROP_JOB:
     case STMT_RESOLVE_TASK:
+    case STMT_DECIDE_FILE:
     case STMT_CANCEL_TASK:
     case STMT_EXPLAIN_JOB:
     case STMT_SHOW_CREATE_JOB: return l->stmt.u.job.name;
@@ -391,6 +393,7 @@ static bool is_for_fe(enum stmt_kind kind)
     case STMT_CANCEL_TASK: return true;
     case STMT_CREATE_JOB:
     case STMT_RESOLVE_TASK:
+    case STMT_DECIDE_FILE:
     case STMT_EXPLAIN_CREATE:
     case STMT_EXPLAIN_JOB:
     case STMT_SHOW_CREATE_JOB:

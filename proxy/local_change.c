@@ -48,7 +48,7 @@ enum step_result local_skip_if_existing(struct local *l)
     return l->job_id != 0 ? local_end_ok(l) : STEP_NEXT;
 }
 
-/* --- PAUSE, RESUME, DROP JOB, RESOLVE TASK ------------------------------------------------------ */
+/* --- PAUSE, RESUME, DROP JOB, tasks, files ------------------------------------------------------ */
 
 /* What the statement says of the job it is about. */
 static struct stmt_job_ref job_of(const struct local *l)
@@ -72,6 +72,7 @@ static enum sched_op op_of(enum stmt_kind kind)
     case STMT_RESUME_JOB: return SCHED_RESUME;
     case STMT_DROP_JOB: return SCHED_DROP;
     case STMT_RESOLVE_TASK: return SCHED_RESOLVE;
+    case STMT_DECIDE_FILE: return SCHED_FILE;
     case STMT_CANCEL_TASK: return SCHED_CANCEL;
     case STMT_CREATE_JOB:
     case STMT_ALTER_JOB:
@@ -95,6 +96,8 @@ enum step_result local_send_change(struct local *l)
     r->job_id = l->job_id;
     r->task_id = l->stmt.u.job.task_id;
     r->is_committed = l->stmt.u.job.is_committed;
+    r->file_key = take_ptr(l->stmt.u.job.file);
+    r->is_retry = l->stmt.kind == STMT_DECIDE_FILE && !l->stmt.u.job.is_skip;
     sched_send(local_env_of(l)->sched, r);
     return STEP_WAIT;
 }
@@ -119,6 +122,7 @@ enum step_result local_send_alter(struct local *l)
     r->spec = alter.spec;
     r->moves_offset = alter.moves_offset;
     r->changes_load = alter.changes_load;
+    r->changes_rules = alter.changes_rules;
     r->only_paces = alter.only_paces;
     sched_send(local_env_of(l)->sched, r);
     return STEP_WAIT;

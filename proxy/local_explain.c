@@ -15,6 +15,7 @@
 #include "proxy/batchwise.h"
 #include "proxy/config.h"
 #include "proxy/job_text.h"
+#include "proxy/jobprops.h"
 #include "proxy/jobspec.h"
 #include "proxy/local_parts.h"
 #include "proxy/relay.h"
@@ -207,27 +208,37 @@ static bool make_spec(const struct local *l, const struct stmt_create *create,
                                local_env_of(l)->default_interval_s, ret_spec, ret_job, err);
 }
 
+static void add_wrong_property(struct local *l, const struct stmt_prop *wrong,
+                               const struct err *err)
+{
+    l->explain.section = EXPLAIN_PROPERTIES;
+    explain_fail(&l->explain, wrong->key, "%s", words_of(err->msg));
+}
+
 /*
- * A wrong property is a line, and what it would have said is left out. So each is tried alone:
- * `copy` is the statement with those that are right; its list is the caller's to free.
+ * A wrong property is a line, and what it would have said is left out: `copy` is the statement with
+ * those that are right. Its list is the caller's to free.
  */
 static void drop_wrong_properties(struct local *l, struct stmt_create *copy)
 {
     const struct stmt_props *all = &l->stmt.u.create.props;
-    copy->props = (struct stmt_props){.items = xcalloc(all->n, sizeof(*all->items))};
+    struct stmt_props *right = &copy->props;
+    struct err err = {0};
+    *right = (struct stmt_props){.items = xcalloc(all->n, sizeof(*all->items))};
     for (size_t i = 0; i < all->n; i++) {
-        struct stmt_create alone = l->stmt.u.create;
-        struct job_spec *spec = NULL;
-        _cleanup_job_record_ struct job_record job = {0};
-        struct err err = {0};
-        alone.props = (struct stmt_props){.items = &all->items[i], .n = 1};
-        if (make_spec(l, &alone, &spec, &job, &err)) {
-            copy->props.items[copy->props.n++] = all->items[i];
+        struct stmt_props alone = {.items = &all->items[i], .n = 1};
+        if (jobprops_check(&alone, &err)) {
+            right->items[right->n++] = all->items[i];
         } else {
-            l->explain.section = EXPLAIN_PROPERTIES;
-            explain_fail(&l->explain, all->items[i].key, "%s", words_of(err.msg));
+            add_wrong_property(l, &all->items[i], &err);
         }
-        job_spec_destroy(spec);
+    }
+    const struct stmt_prop *misplaced = NULL;
+    while ((misplaced = jobprops_find_misplaced(right, &err)) != NULL) {
+        size_t at = (size_t)(misplaced - right->items);
+        add_wrong_property(l, misplaced, &err);
+        memmove(&right->items[at], &right->items[at + 1],
+                (--right->n - at) * sizeof(*right->items));
     }
 }
 

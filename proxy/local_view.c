@@ -78,7 +78,7 @@ static void on_time_zone(struct session *s, const struct answer *answer, void *a
 /* Of a column of times, or of a function that knows the clock. */
 static bool is_about_time(struct span word)
 {
-    static const char *const PARTS[] = {"time", "date", "now", "day", "hour", "zone"};
+    static const char *const PARTS[] = {"time", "date", "now", "day", "hour", "zone", "quarantine"};
     for (size_t i = 0; i < ARRAY_SIZE(PARTS); i++) {
         size_t n = strlen(PARTS[i]);
         for (size_t at = 0; at + n <= word.n; at++) {

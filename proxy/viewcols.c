@@ -243,50 +243,146 @@ static void task_running_offset(sqlite3_context *to, const struct view_row *row)
     put_or_absent(to, row->task->rec.running_offset);
 }
 
+/* --- what Doris does not have ------------------------------------------------------------------- */
+
+enum {
+    QUARANTINE_MAX_FILES = 1000,        /* in the column; QuarantinedFiles counts them all */
+    QUARANTINE_MAX_BYTES = 1024 * 1024, /* of their texts, before JSON escapes any of them */
+};
+
+/* SQL NULL when it is not known. */
+static void put_count(sqlite3_context *to, int64_t n)
+{
+    if (n >= 0) {
+        put_int(to, n);
+    }
+}
+
+static void job_guarantee(sqlite3_context *to, const struct view_row *row)
+{
+    switch (row->job->guarantee) {
+    case GUARANTEE_LABEL: put_text(to, "label"); return;
+    case GUARANTEE_TRANSACTIONAL: put_text(to, "transactional"); return;
+    }
+}
+
+static void job_n_late(sqlite3_context *to, const struct view_row *row)
+{
+    put_count(to, row->job->watch.n_late);
+}
+
+static void job_n_overwritten(sqlite3_context *to, const struct view_row *row)
+{
+    put_count(to, row->job->watch.n_overwritten);
+}
+
+static void job_n_bad(sqlite3_context *to, const struct view_row *row)
+{
+    const struct bad_view *bad = row->job->bad;
+    put_count(to, bad != NULL ? (int64_t)bad->n_files : 0);
+}
+
+static void job_n_tracked(sqlite3_context *to, const struct view_row *row)
+{
+    put_count(to, row->job->rec.n_tracked);
+}
+
+/* Texts that are no UTF-8 have no place in JSON. */
+static json_t *json_of(const char *text)
+{
+    json_t *string = json_string(text != NULL ? text : "");
+    return string != NULL ? string : json_string("(not UTF-8)");
+}
+
+static json_t *bad_to_json(const struct bad_file *f, const struct viewzone *zone)
+{
+    char time[VIEWTIME_TEXT_SIZE];
+    _cleanup_free_ char *reason = secret_mask(span_of(f->reason != NULL ? f->reason : ""));
+    viewzone_format_ms(zone, f->at_ms, time);
+    /* Takes both strings over; a task of 0 is none: the file's name alone is at fault. */
+    return json_pack("{s:o, s:o, s:o, s:s, s:b}", "key", json_of(f->key), "reason", json_of(reason),
+                     "task", f->task_id > 0 ? json_integer(f->task_id) : json_null(), "time", time,
+                     "retried", (int)f->is_retried);
+}
+
+static void job_quarantine(sqlite3_context *to, const struct view_row *row)
+{
+    const struct bad_view *bad = row->job->bad;
+    size_t n_bytes = 0;
+    json_t *array = json_array();
+    for (size_t i = 0; bad != NULL && i < bad->n_files && i < QUARANTINE_MAX_FILES; i++) {
+        const struct bad_file *f = &bad->files[i];
+        n_bytes += strlen(f->key) + (f->reason != NULL ? strlen(f->reason) : 0);
+        if (n_bytes > QUARANTINE_MAX_BYTES) {
+            break;
+        }
+        (void)json_array_append_new(array, bad_to_json(f, row->tab->zone)); /* memory only */
+    }
+    put_owned_json(to, array);
+}
+
+static void job_evidence(sqlite3_context *to, const struct view_row *row)
+{
+    put_masked(to, row->job->evidence);
+}
+
+enum column_kind {
+    COLUMN_TEXT,
+    COLUMN_WORD,   /* an upper-case word of Doris's; compared without regard to letter case */
+    COLUMN_HIDDEN, /* not in Doris, and so not in `*`: to be named */
+};
+
 struct column {
     const char *name;
     column_fn put;
-    bool is_word; /* an upper-case word of Doris's; compared without regard to letter case */
+    enum column_kind kind;
 };
 
 static const struct column jobs_columns[] = {
-    {"Id", job_id, false},
-    {"Name", job_name, false},
-    {"Definer", job_definer, false},
-    {"ExecuteType", job_execute_type, true},
-    {"RecurringStrategy", put_empty, false},
-    {"Status", job_status, true},
-    {"ExecuteSql", job_execute_sql, false},
-    {"CreateTime", job_create_time, false},
-    {"SucceedTaskCount", job_n_succeeded, false},
-    {"FailedTaskCount", job_n_failed, false},
-    {"CanceledTaskCount", job_n_canceled, false},
-    {"Comment", job_comment, false},
-    {"Properties", job_properties, false},
-    {"CurrentOffset", job_current_offset, false},
-    {"EndOffset", job_end_offset, false},
-    {"LoadStatistic", job_statistic, false},
-    {"ErrorMsg", job_error, false},
-    {"JobRuntimeMsg", job_runtime_msg, false},
-    {"Lag", put_empty, false},
-    {"LastTaskSuccessTime", job_last_success, false},
+    {"Id", job_id, COLUMN_TEXT},
+    {"Name", job_name, COLUMN_TEXT},
+    {"Definer", job_definer, COLUMN_TEXT},
+    {"ExecuteType", job_execute_type, COLUMN_WORD},
+    {"RecurringStrategy", put_empty, COLUMN_TEXT},
+    {"Status", job_status, COLUMN_WORD},
+    {"ExecuteSql", job_execute_sql, COLUMN_TEXT},
+    {"CreateTime", job_create_time, COLUMN_TEXT},
+    {"SucceedTaskCount", job_n_succeeded, COLUMN_TEXT},
+    {"FailedTaskCount", job_n_failed, COLUMN_TEXT},
+    {"CanceledTaskCount", job_n_canceled, COLUMN_TEXT},
+    {"Comment", job_comment, COLUMN_TEXT},
+    {"Properties", job_properties, COLUMN_TEXT},
+    {"CurrentOffset", job_current_offset, COLUMN_TEXT},
+    {"EndOffset", job_end_offset, COLUMN_TEXT},
+    {"LoadStatistic", job_statistic, COLUMN_TEXT},
+    {"ErrorMsg", job_error, COLUMN_TEXT},
+    {"JobRuntimeMsg", job_runtime_msg, COLUMN_TEXT},
+    {"Lag", put_empty, COLUMN_TEXT},
+    {"LastTaskSuccessTime", job_last_success, COLUMN_TEXT},
+    {"Guarantee", job_guarantee, COLUMN_HIDDEN},
+    {"LateFiles", job_n_late, COLUMN_HIDDEN},
+    {"OverwrittenFiles", job_n_overwritten, COLUMN_HIDDEN},
+    {"QuarantinedFiles", job_n_bad, COLUMN_HIDDEN},
+    {"TrackedFiles", job_n_tracked, COLUMN_HIDDEN},
+    {"Quarantine", job_quarantine, COLUMN_HIDDEN},
+    {"Evidence", job_evidence, COLUMN_HIDDEN},
 };
 
 static const struct column tasks_columns[] = {
-    {"TaskId", task_id, false},
-    {"JobId", job_id, false},
-    {"JobName", job_name, false},
-    {"Label", task_label, false},
-    {"Status", task_status, true},
-    {"ErrorMsg", task_error, false},
-    {"CreateTime", task_create_time, false},
-    {"StartTime", task_start_time, false},
-    {"FinishTime", task_finish_time, false},
-    {"TrackingUrl", task_tracking_url, false},
-    {"LoadStatistic", task_statistic, false},
-    {"User", job_definer, false},
-    {"FirstErrorMsg", task_first_error, false},
-    {"RunningOffset", task_running_offset, false},
+    {"TaskId", task_id, COLUMN_TEXT},
+    {"JobId", job_id, COLUMN_TEXT},
+    {"JobName", job_name, COLUMN_TEXT},
+    {"Label", task_label, COLUMN_TEXT},
+    {"Status", task_status, COLUMN_WORD},
+    {"ErrorMsg", task_error, COLUMN_TEXT},
+    {"CreateTime", task_create_time, COLUMN_TEXT},
+    {"StartTime", task_start_time, COLUMN_TEXT},
+    {"FinishTime", task_finish_time, COLUMN_TEXT},
+    {"TrackingUrl", task_tracking_url, COLUMN_TEXT},
+    {"LoadStatistic", task_statistic, COLUMN_TEXT},
+    {"User", job_definer, COLUMN_TEXT},
+    {"FirstErrorMsg", task_first_error, COLUMN_TEXT},
+    {"RunningOffset", task_running_offset, COLUMN_TEXT},
 };
 
 static const struct {
@@ -315,11 +411,19 @@ const char *viewcols_name(enum view_table table, size_t i)
 
 bool viewcols_is_word(enum view_table table, size_t i)
 {
-    return tables[table].columns[i].is_word;
+    return tables[table].columns[i].kind == COLUMN_WORD;
 }
 
-const char *viewcols_absent(enum view_table table)
+bool viewcols_is_hidden(enum view_table table, size_t i)
 {
+    return i < tables[table].n && tables[table].columns[i].kind == COLUMN_HIDDEN;
+}
+
+const char *viewcols_absent(enum view_table table, size_t i)
+{
+    if (viewcols_is_hidden(table, i)) {
+        return NULL;
+    }
     return table == VIEW_TASKS ? absent : "";
 }
 

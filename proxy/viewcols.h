@@ -1,7 +1,8 @@
 /*
  * The columns of jobs() and tasks(): names, order and contents of Doris 4.1's jobs("type"="insert")
- * and tasks("type"="insert") (facts: doris-streaming-jobs.md section 2), all of them texts. Pure;
- * any thread.
+ * and tasks("type"="insert") (facts: doris-streaming-jobs.md section 2), all of them texts; behind them
+ * hidden ones of ours, which `*` does not show, so that tools written for Doris see its own. Pure; any
+ * thread.
  */
 #ifndef PROXY_VIEWCOLS_H
 #define PROXY_VIEWCOLS_H
@@ -36,8 +37,13 @@ size_t viewcols_count(enum view_table table);
 const char *viewcols_name(enum view_table table, size_t i);
 /* One that holds an upper-case word of Doris's; compared without regard to letter case. */
 bool viewcols_is_word(enum view_table table, size_t i);
-/* What a column holds that a row has no value for: '', or \N in tasks(). */
-const char *viewcols_absent(enum view_table table);
+/* Only shown when it is named. False for what is no column of ours. */
+bool viewcols_is_hidden(enum view_table table, size_t i);
+/*
+ * What a column holds that a row has no value for: '', or \N in tasks(); SQL NULL (as NULL) in a
+ * hidden one.
+ */
+const char *viewcols_absent(enum view_table table, size_t i);
 /* Of what name; SIZE_MAX when it is none. */
 size_t viewcols_find(enum view_table table, struct span name);
 /* The value; it may point into the row, which outlives the query. */

@@ -39,7 +39,9 @@ static void use_name(struct derive *d, struct span name)
 static void use_all(struct derive *d)
 {
     for (int table = 0; table < VIEW_TABLES; table++) {
-        memset(d->used.is_used[table], true, viewtab_count(d->tab, table) * sizeof(bool));
+        for (size_t i = 0; i < viewtab_count(d->tab, table); i++) {
+            d->used.is_used[table][i] |= !viewcols_is_hidden(table, i);
+        }
     }
 }
 

@@ -232,5 +232,5 @@ const char *viewmerge_cell(const struct viewmerge *m, size_t row, size_t column)
 {
     assert(row < m->n_rows && column < viewcols_count(m->table) + m->n_extra);
     size_t from = m->from[column];
-    return from != SIZE_MAX ? m->cells[row * m->n_from + from] : viewcols_absent(m->table);
+    return from != SIZE_MAX ? m->cells[row * m->n_from + from] : viewcols_absent(m->table, column);
 }

@@ -6,7 +6,17 @@
 enum { DEPTH_MAX = 16 };
 
 static const char *const number_columns[] = {
-    "Id", "JobId", "TaskId", "SucceedTaskCount", "FailedTaskCount", "CanceledTaskCount", NULL,
+    "Id",
+    "JobId",
+    "TaskId",
+    "SucceedTaskCount",
+    "FailedTaskCount",
+    "CanceledTaskCount",
+    "LateFiles",
+    "OverwrittenFiles",
+    "QuarantinedFiles",
+    "TrackedFiles",
+    NULL,
 };
 
 bool viewsql_is_number_column(const char *name)

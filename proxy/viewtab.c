@@ -164,8 +164,9 @@ static int vtab_connect(sqlite3 *db, void *aux, int argc, const char *const *arg
         bool is_word = i < n_ours && viewcols_is_word(table, i);
         const char *name = viewtab_name(tab, table, i);
         bool is_number = viewsql_is_number_column(name); /* the values are texts even so */
-        sqlite3_str_appendf(sql, "%s\"%w\" %s%s", i > 0 ? ", " : "", name,
-                            is_number ? "NUMERIC" : "TEXT", is_word ? " COLLATE NOCASE" : "");
+        sqlite3_str_appendf(
+            sql, "%s\"%w\" %s%s%s", i > 0 ? ", " : "", name, is_number ? "NUMERIC" : "TEXT",
+            viewcols_is_hidden(table, i) ? " HIDDEN" : "", is_word ? " COLLATE NOCASE" : "");
     }
     sqlite3_str_appendf(sql, ")");
     char *text = sqlite3_str_finish(sql);
@@ -410,7 +411,7 @@ static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *to, int col
         return SQLITE_OK;
     }
     if (i >= viewcols_count(v->table)) {
-        put_cell(to, viewcols_absent(v->table));
+        put_cell(to, viewcols_absent(v->table, i));
         return SQLITE_OK;
     }
     struct view_row row = {.tab = v->tab, .job = v->tab->visible[c->i_job]};

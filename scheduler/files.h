@@ -40,10 +40,10 @@ void file_marks_fini(struct file_marks *m);
 
 /* A file that was set aside. */
 struct bad_file {
-    char *key;    /* owned; whole, UTF-8 with what is not UTF-8 as %XX */
-    char *etag;   /* owned; "" when the service sent none */
-    int64_t size; /* bytes */
-    char *reason; /* owned; for the user */
+    char *key;       /* owned; whole, UTF-8 with what is not UTF-8 as %XX */
+    char *etag;      /* owned; "" when the service sent none */
+    int64_t size;    /* bytes */
+    char *reason;    /* owned; for the user */
     int64_t task_id; /* the task that failed with it, 0: its name, it was never tried */
     int64_t at_ms;   /* wall clock */
     bool is_retried; /* RETRY FILE: the next plan is this file alone */

@@ -76,7 +76,7 @@ struct task_record {
     char *error;       /* NULL when none */
     char *first_error; /* first bad row, as Doris told; NULL when none */
     char *tracking_url;
-    char *txn_id; /* decimal, as Doris told; NULL when unknown */
+    char *txn_id;       /* decimal, as Doris told; NULL when unknown */
     int64_t txn_before; /* newest transaction of Doris known at the INTENT, 0 = none */
     bool is_retry;      /* of a bad file: success leaves the job's offset alone */
     struct load_stat stat;

@@ -3,9 +3,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "base/log.h"
 #include "base/xmalloc.h"
 #include "scheduler/run.h"
+
+enum { FEW_RUNNERS = 8 };
 
 struct runner {
     struct run_pool *pool; /* borrowed */
@@ -14,18 +16,24 @@ struct runner {
     struct msgq *queue;
     pthread_t thread;
     bool is_started;
-    struct run *run; /* what it has, NULL when idle; the scheduler's thread only */
+    struct run_thread kept; /* its own, but for its making and end */
+    struct run *run;        /* what it has, NULL when idle; the scheduler's thread only */
 };
 
 struct run_pool {
     struct runner *runners;
-    size_t n_runners;
-    struct msgq *done; /* borrowed */
+    size_t n_runners;       /* at most; fewer once no more could be made */
+    size_t n_started;       /* the first ones */
+    struct msgq *done;      /* borrowed */
+    struct run_thread kept; /* of each runner, when it is made */
     /* Waiting for a thread, in order; the scheduler's thread only. */
     struct run *first;
     struct run *last;
     size_t n_busy;
-    size_t n_asked; /* threads that have a run somebody waits for: is_asked() */
+    /* Threads that have a run, by what it is. */
+    size_t n_loads;
+    size_t n_asked; /* somebody waits for it: is_asked() */
+    size_t n_plans;
 };
 
 /* Tells a runner to leave its loop. */
@@ -87,119 +95,16 @@ void run_destroy(struct run *run)
     free(run->range);
     free(run->label);
     free(run->db);
+    bad_view_unref(run->bad);
+    for (size_t i = 0; i < run->n_passes; i++) {
+        task_view_unref(run->passes[i]);
+    }
+    free(run->passes);
     plan_fini(&run->plan);
     load_report_fini(&run->load);
     label_report_fini(&run->label_report);
     explain_fini(&run->explain);
     free(run);
-}
-
-/* A range to try the statement with: the next one, or else, for an ALTER JOB, the first of all. */
-static enum plan_result plan_to_try(struct run *run, const struct fe_traits *traits,
-                                    int64_t deadline_us)
-{
-    const struct job_body *b = run->body;
-    struct plan_request request = {
-        .offset = run->offset,
-        .fe = traits,
-        .deadline_us = deadline_us,
-        .cancel = &run->cancel,
-    };
-    enum plan_result result = b->ops->plan(b->source, &request, &run->plan, &run->err);
-    if (run->offset != NULL && (result == PLAN_EMPTY || result == PLAN_END)) {
-        plan_fini(&run->plan);
-        request.offset = NULL;
-        result = b->ops->plan(b->source, &request, &run->plan, &run->err);
-    }
-    return result;
-}
-
-/* The order in which a user wants to hear of mistakes: source, then FE, then the two together. */
-static bool check(struct run *run, int64_t deadline_us)
-{
-    const struct job_body *b = run->body;
-    struct fe_traits traits = {0};
-    bool is_empty = false;
-    _cleanup_free_ char *sql = NULL;
-
-    if (!b->ops->check(b->source, deadline_us, &run->cancel, &is_empty, &run->err) ||
-        !run->sink_ops->check(run->sink, b->spec, NULL, deadline_us, &run->cancel, &traits,
-                              &run->err)) {
-        return false;
-    }
-    if (is_empty) {
-        return true;
-    }
-    enum plan_result result = plan_to_try(run, &traits, deadline_us);
-    if (result != PLAN_RANGE) {
-        return result != PLAN_FAIL;
-    }
-    sql = b->ops->rewrite(b->source, run->plan.range, NULL, &run->err);
-    return sql != NULL && run->sink_ops->check(run->sink, b->spec, sql, deadline_us, &run->cancel,
-                                               &traits, &run->err);
-}
-
-static enum plan_result plan(struct run *run, int64_t deadline_us)
-{
-    const struct job_body *b = run->body;
-    struct fe_traits traits = {0};
-    run->is_ok = run->sink_ops->traits(run->sink, deadline_us, &run->cancel, &traits, &run->err);
-    if (!run->is_ok) {
-        return PLAN_FAIL;
-    }
-    struct plan_request request = {
-        .offset = run->offset,
-        .fe = &traits,
-        .deadline_us = deadline_us,
-        .cancel = &run->cancel,
-    };
-    return b->ops->plan(b->source, &request, &run->plan, &run->err);
-}
-
-static enum load_result load(struct run *run, int64_t deadline_us)
-{
-    const struct job_body *b = run->body;
-    _cleanup_free_ char *sql = b->ops->rewrite(b->source, run->range, run->label, &run->err);
-    if (sql == NULL) {
-        return LOAD_REFUSED; /* by ourselves, and it would be again: a failure of the task */
-    }
-    struct load_request request = {
-        .spec = b->spec,
-        .label = run->label,
-        .sql = sql,
-        .timeout_s = run->statement_timeout_s,
-        .deadline_us = deadline_us,
-        .cancel = &run->cancel,
-    };
-    return run->sink_ops->load(run->sink, &request, &run->load, &run->err);
-}
-
-static enum label_state ask(struct run *run, int64_t deadline_us)
-{
-    struct label_request request = {
-        .db = run->db,
-        .label = run->label,
-        .deadline_us = deadline_us,
-        .cancel = &run->cancel,
-    };
-    return run->sink_ops->label(run->sink, &request, &run->label_report, &run->err);
-}
-
-void run_work(struct run *run)
-{
-    int64_t deadline_us = clock_mono_us() + run->timeout_ms * 1000;
-    run->start_ms = clock_wall_ms();
-    switch (run->kind) {
-    case RUN_CHECK: run->is_ok = check(run, deadline_us); return;
-    case RUN_PLAN: run->plan_result = plan(run, deadline_us); return;
-    case RUN_LOAD: run->load_result = load(run, deadline_us); return;
-    case RUN_ASK: run->label_state = ask(run, deadline_us); return;
-    case RUN_EXPLAIN: run_explain(run, deadline_us); return;
-    case RUN_FENCE:
-        run->is_ok = run->sink_ops->fence(run->sink, run->db, run->label, deadline_us, &run->cancel,
-                                          &run->err);
-        return;
-    }
 }
 
 static void on_message(struct msg *m, void *arg)
@@ -210,7 +115,7 @@ static void on_message(struct msg *m, void *arg)
         (void)event_base_loopbreak(r->base); /* only fails without a base */
         return;
     }
-    run_work((struct run *)m);
+    run_work((struct run *)m, &r->kept);
     /* After the scheduler has gone the queue is closed and destroys the run. */
     (void)msgq_send(r->pool->done, m);
 }
@@ -227,6 +132,7 @@ static bool start_runner(struct run_pool *pool, size_t index, struct err *err)
     struct runner *r = &pool->runners[index];
     r->pool = pool;
     r->index = index;
+    r->kept = pool->kept;
     r->base = event_base_new();
     if (r->base == NULL) {
         return err_say(err, "cannot create an event loop for runner %zu", index);
@@ -243,24 +149,26 @@ static bool start_runner(struct run_pool *pool, size_t index, struct err *err)
     return true;
 }
 
-struct run_pool *run_pool_create(size_t n_threads, struct msgq *done, struct err *err)
-{
-    struct run_pool *pool = xcalloc(1, sizeof(*pool));
-    pool->runners = xcalloc(n_threads, sizeof(*pool->runners));
-    pool->n_runners = n_threads;
-    pool->done = done;
-    for (size_t i = 0; i < n_threads; i++) {
-        if (!start_runner(pool, i, err)) {
-            run_pool_destroy(pool);
-            return NULL;
-        }
-    }
-    return pool;
-}
-
 static void destroy_quit(struct msg *m)
 {
     free(m);
+}
+
+static void stop_runner(struct runner *r)
+{
+    if (r->is_started) {
+        struct msg *quit = xcalloc(1, sizeof(*quit));
+        quit->type = MSG_QUIT;
+        quit->destroy = destroy_quit;
+        (void)msgq_send(r->queue, quit); /* open until it is destroyed below */
+        pthread_join(r->thread, NULL);
+    }
+    run_thread_fini(&r->kept);
+    msgq_destroy(r->queue);
+    if (r->base != NULL) {
+        event_base_free(r->base);
+    }
+    *r = (struct runner){0};
 }
 
 void run_pool_destroy(struct run_pool *pool)
@@ -269,22 +177,39 @@ void run_pool_destroy(struct run_pool *pool)
         return;
     }
     assert(pool->first == NULL);
-    for (size_t i = 0; i < pool->n_runners; i++) {
-        struct runner *r = &pool->runners[i];
-        if (r->is_started) {
-            struct msg *quit = xcalloc(1, sizeof(*quit));
-            quit->type = MSG_QUIT;
-            quit->destroy = destroy_quit;
-            (void)msgq_send(r->queue, quit); /* open until it is destroyed below */
-            pthread_join(r->thread, NULL);
-        }
-        msgq_destroy(r->queue);
-        if (r->base != NULL) {
-            event_base_free(r->base);
-        }
+    for (size_t i = 0; i < pool->n_started; i++) {
+        stop_runner(&pool->runners[i]);
     }
     free(pool->runners);
     free(pool);
+}
+
+static bool start_next(struct run_pool *pool, struct err *err)
+{
+    struct runner *r = &pool->runners[pool->n_started];
+    if (!start_runner(pool, pool->n_started, err)) {
+        stop_runner(r);
+        return false;
+    }
+    pool->n_started++;
+    return true;
+}
+
+struct run_pool *run_pool_create(size_t n_threads, struct msgq *done,
+                                 const struct store_ops *store_ops, const struct store *store,
+                                 struct err *err)
+{
+    struct run_pool *pool = xcalloc(1, sizeof(*pool));
+    assert(n_threads > 0);
+    pool->runners = xcalloc(n_threads, sizeof(*pool->runners));
+    pool->n_runners = n_threads;
+    pool->done = done;
+    pool->kept = (struct run_thread){.store_ops = store_ops, .store = store};
+    if (!start_next(pool, err)) {
+        run_pool_destroy(pool);
+        return NULL;
+    }
+    return pool;
 }
 
 /* Made for a statement, whoever sends it: its source may be one that never answers. */
@@ -293,53 +218,115 @@ static bool is_asked(const struct run *run)
     return run->kind == RUN_CHECK || run->kind == RUN_EXPLAIN;
 }
 
-/* Half of the threads at most are for statements, so that the jobs go on. */
+/* What loads leave to all others: 3 where that is not too many of them. */
+static size_t n_reserved(size_t n)
+{
+    size_t least = n >= FEW_RUNNERS ? 3 : n / 2;
+    return n / 8 > least ? n / 8 : least;
+}
+
+/* The limits in run.h. Of a few threads none is kept for one kind alone. */
 static bool may_begin(const struct run_pool *pool, const struct run *run)
 {
-    return !is_asked(run) || pool->n_asked == 0 || pool->n_asked < pool->n_runners / 2;
+    size_t n = pool->n_runners;
+    size_t n_slow = pool->n_loads + pool->n_asked;
+    size_t n_kept = n >= FEW_RUNNERS ? 1 : 0;
+    if (run->kind == RUN_ASK || run->kind == RUN_FENCE) {
+        return true;
+    }
+    if (n_slow + pool->n_plans + n_kept >= n) {
+        return false;
+    }
+    if (run->kind == RUN_PLAN) {
+        return true;
+    }
+    if (n_slow + 2 * n_kept >= n) {
+        return false;
+    }
+    return is_asked(run) ? pool->n_asked == 0 || pool->n_asked < n / 2
+                         : pool->n_loads + n_reserved(n) < n;
+}
+
+static void count(struct run_pool *pool, const struct run *run, int by)
+{
+    size_t *n = run->kind == RUN_LOAD   ? &pool->n_loads
+                : is_asked(run)         ? &pool->n_asked
+                : run->kind == RUN_PLAN ? &pool->n_plans
+                                        : NULL;
+    if (n != NULL) {
+        *n += (size_t)by;
+    }
 }
 
 static void give(struct runner *r, struct run *run)
 {
     assert(r->run == NULL);
     r->run = run;
-    r->pool->n_asked += is_asked(run);
+    count(r->pool, run, 1);
     run->runner = r->index;
     (void)msgq_send(r->queue, &run->m); /* open until it is destroyed */
 }
 
+/* The first ones, so that few threads do what few can do. NULL: all have something to do. */
 static struct runner *idle_runner(struct run_pool *pool)
 {
-    for (size_t i = 0; i < pool->n_runners; i++) {
+    struct err err = {0};
+    for (size_t i = 0; i < pool->n_started; i++) {
         if (pool->runners[i].run == NULL) {
             return &pool->runners[i];
         }
     }
-    return NULL;
+    if (pool->n_started == pool->n_runners) {
+        return NULL;
+    }
+    if (!start_next(pool, &err)) {
+        log_error("runners.limited", "threads", LOG_FMT("%zu", pool->n_started), "of",
+                  LOG_FMT("%zu", pool->n_runners), "reason", err.msg, NULL);
+        pool->n_runners = pool->n_started; /* it does with those it has */
+        return NULL;
+    }
+    return &pool->runners[pool->n_started - 1];
+}
+
+/* In which order they wait; those of one rank as they come. */
+static int rank_of(const struct run *run)
+{
+    if (run->kind == RUN_ASK || run->kind == RUN_FENCE) {
+        return 0; /* short, and others wait for what it finds out */
+    }
+    return run->kind == RUN_LOAD ? 1 : 2; /* a task that has begun ends before others begin */
+}
+
+static void wait_in_line(struct run_pool *pool, struct run *run)
+{
+    struct run *before = pool->last;
+    if (before != NULL && rank_of(before) > rank_of(run)) {
+        struct run *at = pool->first;
+        before = NULL;
+        while (rank_of(at) <= rank_of(run)) {
+            before = at;
+            at = (struct run *)at->m.next;
+        }
+    }
+    if (before != NULL) {
+        run->m.next = before->m.next;
+        before->m.next = &run->m;
+    } else {
+        run->m.next = pool->first != NULL ? &pool->first->m : NULL;
+        pool->first = run;
+    }
+    pool->last = run->m.next == NULL ? run : pool->last;
 }
 
 void run_pool_submit(struct run_pool *pool, struct run *run)
 {
-    struct runner *r = idle_runner(pool);
+    struct runner *r = may_begin(pool, run) ? idle_runner(pool) : NULL;
     pool->n_busy++;
-    if (r != NULL && may_begin(pool, run)) {
+    if (r != NULL) {
         give(r, run);
         return;
     }
-    if (run->kind == RUN_ASK || run->kind == RUN_FENCE) {
-        /* Short, and others wait for what it finds out: not behind loads of half an hour. */
-        run->m.next = pool->first != NULL ? &pool->first->m : NULL;
-        pool->last = pool->first != NULL ? pool->last : run;
-        pool->first = run;
-        return;
-    }
-    run->m.next = NULL;
-    if (pool->first == NULL) {
-        pool->first = run;
-    } else {
-        pool->last->m.next = &run->m;
-    }
-    pool->last = run;
+    wait_in_line(pool, run);
 }
 
 static void take_out(struct run_pool *pool, struct run *before, struct run *run)
@@ -395,11 +382,17 @@ void run_pool_done(struct run_pool *pool, const struct run *run)
     assert(r->run == run && pool->n_busy > 0);
     r->run = NULL;
     pool->n_busy--;
-    pool->n_asked -= is_asked(run);
-    struct run *next = take_waiting(pool, true);
-    if (next != NULL) {
+    count(pool, run, -1);
+    struct run *next = NULL;
+    while (r != NULL && (next = take_waiting(pool, true)) != NULL) {
         give(r, next);
+        r = pool->first != NULL ? idle_runner(pool) : NULL;
     }
+}
+
+size_t run_pool_n_threads(const struct run_pool *pool)
+{
+    return pool->n_started;
 }
 
 size_t run_pool_n_busy(const struct run_pool *pool)
@@ -415,7 +408,7 @@ bool run_pool_has_begun(const struct run_pool *pool, const struct run *run)
 void run_pool_each_busy(const struct run_pool *pool, void (*each)(struct run *run, void *arg),
                         void *arg)
 {
-    for (size_t i = 0; i < pool->n_runners; i++) {
+    for (size_t i = 0; i < pool->n_started; i++) {
         if (pool->runners[i].run != NULL) {
             each(pool->runners[i].run, arg);
         }

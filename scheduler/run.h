@@ -1,5 +1,6 @@
 /*
- * One piece of blocking work for a job, and the bounded pool of threads that does it.
+ * One piece of blocking work for a job (run_work.c, run_explain.c), and the bounded pool of threads
+ * that does it (run.c).
  *
  *     scheduler thread                                     runner thread
  *     run_pool_submit(pool, run) -> idle runner's queue -> run_work(run): source and sink calls
@@ -17,6 +18,8 @@
 #include "scheduler/sink.h"
 #include "scheduler/source.h"
 #include "scheduler/spec.h"
+#include "scheduler/store.h"
+#include "scheduler/view.h"
 
 enum run_kind { RUN_CHECK, RUN_PLAN, RUN_LOAD, RUN_ASK, RUN_FENCE, RUN_EXPLAIN };
 
@@ -47,18 +50,30 @@ struct run {
     /* In; owned texts. */
     int64_t timeout_ms;
     int64_t statement_timeout_s;
-    char *offset;
+    int64_t job_id;  /* 0: of no job yet */
+    int64_t task_id; /* LOAD; ASK of a transactional task, else 0 */
+    char *offset;    /* plans: the committed one; LOAD, ASK with task_id: the one after the task */
     char *range;
     char *label;
     char *db;
+    int64_t max_files;         /* PLAN: as in plan_request, and the two that follow */
+    struct bad_view *bad;      /* a reference */
+    struct task_view **passes; /* references to tasks that succeeded, oldest first */
+    size_t n_passes;
+    int64_t listed_us;       /* LOAD: monotonic, when the listing began that found it; 0: unknown */
     int64_t label_window_ms; /* EXPLAIN */
     int64_t start_ms;        /* wall clock, set when the work begins */
+    int64_t start_us;        /* monotonic, likewise */
 
     /* Out. */
     enum plan_result plan_result;
     struct plan plan;
     enum load_result load_result;
     struct load_report load;
+    bool is_source_down; /* LOAD_NOT_SENT: it was the source that could not be asked */
+    struct err changed;  /* LOAD: it is loaded, and the source is not what was planned any more */
+    struct fe_traits traits;
+    bool has_traits;
     enum label_state label_state;
     struct label_report label_report;
     bool is_ok; /* CHECK, FENCE; PLAN: the FE could be reached */
@@ -70,25 +85,49 @@ struct run *run_create(enum run_kind kind, struct job_body *body, const struct s
                        struct sink *sink);
 /* On the scheduler's thread. NULL is accepted. */
 void run_destroy(struct run *run);
+
+/* What a runner's thread keeps from one run to the next. */
+struct run_thread {
+    const struct store_ops *store_ops; /* borrowed, as the store; NULL: no source tracks files */
+    const struct store *store;
+    struct file_reader *reader; /* opened when first needed */
+};
+
 /* Blocks; fills the outputs. Runner threads. */
-void run_work(struct run *run);
+void run_work(struct run *run, struct run_thread *thread);
 /* run_explain.c: the work of RUN_EXPLAIN. */
-void run_explain(struct run *run, int64_t deadline_us);
+void run_explain(struct run *run, struct run_thread *thread, int64_t deadline_us);
+/*
+ * run_work.c: all of a plan_request that the run knows. False: the source tracks files, and they
+ * cannot be read. run_request_fini() in any case.
+ */
+bool run_request_init(struct run *run, struct run_thread *thread, const struct fe_traits *traits,
+                      int64_t deadline_us, struct plan_request *ret, struct err *err);
+void run_request_fini(struct plan_request *request);
+void run_thread_fini(struct run_thread *thread);
 
 struct run_pool;
 
-/* Finished runs are sent to `done`. */
-struct run_pool *run_pool_create(size_t n_threads, struct msgq *done, struct err *err);
+/*
+ * At most n_threads, made when they are needed first, but for one, which shows whether any can be.
+ * Finished runs are sent to `done`. `store` is borrowed and must outlive the pool.
+ */
+struct run_pool *run_pool_create(size_t n_threads, struct msgq *done,
+                                 const struct store_ops *store_ops, const struct store *store,
+                                 struct err *err);
 /* Ends and joins the threads; no run may be under way or waiting. NULL is accepted. */
 void run_pool_destroy(struct run_pool *pool);
 /*
- * Ownership moves to the pool until the run comes back. RUN_CHECK and RUN_EXPLAIN together have half
- * of the threads at most: however many statements wait for a source that is silent, the jobs go on.
+ * Ownership moves to the pool until the run comes back. What may take long does not keep others from
+ * a thread: loads have all but an eighth of them at most (all but 3, of a few), CHECK and EXPLAIN
+ * together a half; one is always left for PLAN, ASK and FENCE, and one more for ASK and FENCE alone.
+ * Those that have to wait do so in the order ASK and FENCE, LOAD, the rest.
  */
 void run_pool_submit(struct run_pool *pool, struct run *run);
 /* The scheduler calls it for every run that comes back, before anything else. */
 void run_pool_done(struct run_pool *pool, const struct run *run);
-size_t run_pool_n_busy(const struct run_pool *pool); /* under way or waiting */
+size_t run_pool_n_busy(const struct run_pool *pool);    /* under way or waiting */
+size_t run_pool_n_threads(const struct run_pool *pool); /* made so far */
 /* Has a thread begun with it, or does it wait for one? */
 bool run_pool_has_begun(const struct run_pool *pool, const struct run *run);
 /*

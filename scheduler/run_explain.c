@@ -32,20 +32,22 @@ static bool ask_version(struct run *run, int64_t deadline_us, struct fe_traits *
 }
 
 /* The first task's INSERT without a label; NULL when there is none. */
-static char *plan_first(struct run *run, const struct fe_traits *traits, int64_t deadline_us)
+static char *plan_first(struct run *run, struct run_thread *thread, const struct fe_traits *traits,
+                        int64_t deadline_us)
 {
     const struct job_body *b = run->body;
+    struct plan_request request = {0};
+    enum plan_result result = PLAN_FAIL;
     if (b->ops == NULL) {
         return NULL;
     }
     run->explain.section = EXPLAIN_SOURCE;
-    struct plan_request request = {
-        .offset = run->offset,
-        .fe = traits,
-        .deadline_us = half_of(deadline_us),
-        .cancel = &run->cancel,
-    };
-    enum plan_result result = b->ops->explain(b->source, &request, &run->plan, &run->explain);
+    if (run_request_init(run, thread, traits, half_of(deadline_us), &request, &run->err)) {
+        result = b->ops->explain(b->source, &request, &run->plan, &run->explain);
+    } else {
+        explain_fail(&run->explain, "source", "%s", run->err.msg);
+    }
+    run_request_fini(&request);
     if (result == PLAN_EMPTY) {
         run->explain.section = EXPLAIN_COLUMNS;
         explain_warn(&run->explain, "columns",
@@ -112,11 +114,11 @@ static void show_properties(struct run *run)
                 spec->max_interval_s, given != NULL ? "" : " (not given: scheduler.max_interval)");
 }
 
-void run_explain(struct run *run, int64_t deadline_us)
+void run_explain(struct run *run, struct run_thread *thread, int64_t deadline_us)
 {
     struct fe_traits traits = {0};
     bool has_fe = ask_version(run, deadline_us, &traits);
-    _cleanup_free_ char *sql = plan_first(run, &traits, deadline_us);
+    _cleanup_free_ char *sql = plan_first(run, thread, &traits, deadline_us);
     if (has_fe) {
         struct sink_explain request = {
             .spec = run->body->spec,

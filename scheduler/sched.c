@@ -43,6 +43,7 @@ void sched_request_destroy(struct sched_request *r)
     job_spec_destroy(r->spec);
     free(r->name);
     free(r->user);
+    free(r->file_key);
     snapshot_destroy(r->snapshot);
     explain_fini(&r->explain);
     free(r);
@@ -82,6 +83,35 @@ void sched_arm(struct sched *s, struct job *j, int64_t delay_ms)
     j->trace.due_ms = sched_now().mono_ms + delay_ms;
     wheel_set(&s->wheel, &j->timer, tick_now() + ticks);
     set_wake(s);
+}
+
+/*
+ * Jobs that are read from the store together, or created by one script, would look at their sources
+ * in the same instant for ever. So their first looks after a start come one a millisecond, and the
+ * first wait of each is shorter: by how much, its id says.
+ */
+int64_t sched_idle_ms(const struct job *j)
+{
+    static const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15); /* spreads ids that are close */
+    uint64_t spread = ((uint64_t)j->rec.id * golden) >> 32;
+    int64_t whole_ms = j->step.max_interval_ms;
+    return j->is_paced ? whole_ms : 1 + (int64_t)(spread % (uint64_t)whole_ms);
+}
+
+int64_t sched_pace(struct job *j, int64_t delay_ms)
+{
+    bool is_active = j->step.state == JOB_PENDING || j->step.state == JOB_RUNNING;
+    if (!is_active || j->step.phase != PHASE_IDLE) {
+        return delay_ms; /* it waits for something else than its source */
+    }
+    if (delay_ms == 0) {
+        return j->turn_ms;
+    }
+    if (delay_ms == j->step.max_interval_ms) {
+        delay_ms = sched_idle_ms(j);
+        j->is_paced = true;
+    }
+    return delay_ms;
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -360,6 +390,10 @@ static void load_job(const struct store_job *from, void *arg)
     for (size_t i = 0; i < from->n_tasks; i++) {
         sched_job_restore_task(j, &from->tasks[i]);
     }
+    for (size_t i = 0; i < from->n_bad; i++) {
+        sched_files_put(j, &from->bad[i]);
+    }
+    j->step.n_bad = sched_files_in_a_row(j);
     sched_add_job(s, j);
 }
 
@@ -382,6 +416,7 @@ struct sched *sched_create(const struct sched_options *options, struct err *err)
         sched_destroy(s);
         return NULL;
     }
+    sched_txn_restore(s);
     log_info("sched.loaded", "jobs", LOG_FMT("%zu", s->n_jobs), "epoch",
              LOG_FMT("%" PRId64, options->store_ops->epoch(options->store)), NULL);
     return s;
@@ -396,7 +431,9 @@ static void *sched_main(void *arg)
 {
     struct sched *s = arg;
     for (size_t i = 0; i < s->n_jobs; i++) {
+        s->jobs[i]->turn_ms = (int64_t)i;
         sched_job_start(s->jobs[i]);
+        s->jobs[i]->turn_ms = 0;
     }
     set_wake(s);
     (void)event_base_loop(s->base, EVLOOP_NO_EXIT_ON_EMPTY); /* ends when drained */
@@ -405,7 +442,8 @@ static void *sched_main(void *arg)
 
 bool sched_start(struct sched *s, struct err *err)
 {
-    s->pool = run_pool_create(s->options.n_runners, s->queue, err);
+    s->pool = run_pool_create(s->options.n_runners, s->queue, s->options.store_ops,
+                              s->options.store, err);
     if (s->pool == NULL) {
         return false;
     }
@@ -442,6 +480,7 @@ void sched_destroy(struct sched *s)
         sched_job_destroy(s->jobs[--s->n_jobs]);
     }
     free(s->jobs);
+    sched_txn_fini(s);
     free(s->outage.reason);
     if (s->wake != NULL) {
         event_free(s->wake);

@@ -31,7 +31,10 @@ struct sched;
 struct sched_counters {
     _Atomic int64_t jobs[5];              /* by enum job_state */
     _Atomic int64_t paused[N_FAIL_CODES]; /* of the PAUSED ones: by enum fail_code */
-    _Atomic int64_t tasks_succeeded;      /* since the start of the process, as all below */
+    _Atomic int64_t files_aside; /* bad ones of all jobs; late and overwritten as far as known */
+    _Atomic int64_t files_late;
+    _Atomic int64_t files_overwritten;
+    _Atomic int64_t tasks_succeeded; /* since the start of the process, as all below */
     _Atomic int64_t tasks_failed;
     _Atomic int64_t tasks_canceled;
     _Atomic int64_t rows_loaded;
@@ -64,8 +67,8 @@ enum sched_op {
     /*
      * in: name, job_id; job: sql, properties and targets as they shall be; spec made of them; base:
      * the record as found, refused when somebody else changed it meanwhile; moves_offset,
-     * changes_load, only_paces. Only when PAUSED; it waits for RESUME then, whatever PAUSED it. The
-     * source and the FE are asked first, unless it only_paces.
+     * changes_load, changes_rules, only_paces. Only when PAUSED; it waits for RESUME then, whatever
+     * PAUSED it. The source and the FE are asked first, unless it only_paces.
      */
     SCHED_ALTER,
     SCHED_PAUSE, /* in: name, job_id as found */
@@ -73,6 +76,12 @@ enum sched_op {
     SCHED_DROP,
     SCHED_RESOLVE, /* and task_id, is_committed */
     SCHED_CANCEL,  /* and task_id. Asked for, not done: tasks() shows what came of it */
+    /*
+     * RETRY FILE (is_retry), SKIP FILE. in: name, job_id, file_key (NULL: all of the job), is_retry.
+     * Out: n_files: how many bad files that was. An unknown key is an error, no files at all with
+     * NULL, too.
+     */
+    SCHED_FILE,
     SCHED_EXPLAIN, /* in: name, job_id. Out: explain: why it is or is not moving */
     /*
      * in: job, spec as for CREATE, perhaps lines in explain. Out: explain: those and what CREATE
@@ -93,20 +102,24 @@ struct sched_request {
 
     struct job_record job;
     struct job_record base;
-    bool moves_offset; /* PROPERTIES of the ALTER JOB had an offset */
-    bool changes_load; /* its INSERT differs from the job's in more than credentials */
-    bool only_paces;   /* ALTER: nothing that the source or the FE would have to be asked about */
+    bool moves_offset;  /* PROPERTIES of the ALTER JOB had an offset */
+    bool changes_load;  /* its INSERT differs from the job's in more than credentials */
+    bool changes_rules; /* its guarantee, or how its files are found */
+    bool only_paces;    /* ALTER: nothing that the source or the FE would have to be asked about */
     struct job_spec *spec;
     char *name;
     int64_t job_id;
     int64_t task_id;
     bool is_committed;
+    char *file_key;
+    bool is_retry;
 
     bool is_ok; /* false: err says why, nothing was changed */
     struct err err;
     bool is_found;
     struct snapshot *snapshot;
     struct explain explain;
+    size_t n_files;
 };
 
 struct sched_request *sched_request_create(enum sched_op op, struct msgq *reply_to,

@@ -21,40 +21,44 @@ static bool is_same_text(const char *a, const char *b)
     return (a == NULL) == (b == NULL) && (a == NULL || strcmp(a, b) == 0);
 }
 
-/* Where the job stands matters to a statement that moves it, and to no other. */
+/* Where the job stands matters to a statement that moves it or changes its rules, and to no other. */
 static bool is_as_found(const struct job_record *now, const struct sched_request *r)
 {
     const struct job_record *base = &r->base;
     return is_same_text(now->sql, base->sql) && is_same_text(now->properties, base->properties) &&
-           (!r->moves_offset ||
+           ((!r->moves_offset && !r->changes_rules) ||
             (is_same_text(now->offset, base->offset) && now->last_task_id == base->last_task_id &&
              now->committed_task_id == base->committed_task_id));
 }
 
 /*
  * A task that is open has its range and label; loading it again with another INSERT, or committing
- * its offset over the one that was asked for, would not be what either statement meant. A job whose
- * statement is not understood cannot load its task at all before it has another one.
+ * its offset over the one that was asked for, would not be what either statement meant; and what
+ * became of its load is found out as its guarantee was then. A job whose statement is not understood
+ * cannot load its task at all before it has another one.
  */
 static bool may_change_under_task(const struct job *j, const struct sched_request *r,
                                   struct err *err)
 {
     const char *name = j->rec.name;
-    bool is_repair = j->body == NULL && !r->moves_offset;
-    if (j->task.id == 0 || is_repair || (!r->moves_offset && !r->changes_load)) {
+    bool is_deep = r->moves_offset || r->changes_rules;
+    bool is_repair = j->body == NULL && !is_deep;
+    if (j->task.id == 0 || is_repair || (!is_deep && !r->changes_load)) {
         return true;
     }
-    (void)err_say(err, "%s",
-                  j->body == NULL
-                      ? "give the job an INSERT that is understood first, without an offset"
-                  : j->step.phase == PHASE_DOUBT
-                      ? "it may be in the table or not. ALTER JOB ... RESOLVE TASK ... AS "
-                        "COMMITTED|ABORTED decides, see EXPLAIN JOB"
-                      : "its load may yet end in the table. Wait until tasks() shows how it ended, "
-                        "or let RESUME JOB take it up again");
+    (void)err_say(
+        err, "%s",
+        j->body == NULL
+            ? "give the job an INSERT that is understood first, without an offset and without those"
+        : j->step.phase == PHASE_DOUBT
+            ? "it may be in the table or not. ALTER JOB ... RESOLVE TASK ... AS "
+              "COMMITTED|ABORTED decides, see EXPLAIN JOB"
+            : "its load may yet end in the table. Wait until tasks() shows how it ended, "
+              "or let RESUME JOB take it up again");
     return err_prefix(err,
                       DETAIL "Task %" PRId64 " of job %s, label %s, is still open, so neither the "
-                             "offset nor the INSERT can be altered, but for its credentials: ",
+                             "offset nor the INSERT can be altered, but for its credentials, nor "
+                             "guarantee, s3.discovery and s3.ingestion_mode: ",
                       j->task.id, name, j->task.label);
 }
 
@@ -187,6 +191,7 @@ bool sched_alter_begin(struct sched *s, struct sched_request *r)
     struct run *run = run_create(RUN_CHECK, body, s->options.sink_ops, s->options.sink);
     job_body_unref(body); /* the run has its own reference */
     run->owner = r;
+    run->job_id = j->rec.id; /* whose files are tracked */
     run->timeout_ms = CHECK_TIMEOUT_MS;
     const char *from = offset != NULL ? offset : j->rec.offset;
     run->offset = from != NULL ? xstrdup(from) : NULL;

@@ -328,6 +328,7 @@ static bool carry_out(struct job *j, struct sched_request *r)
     case SCHED_RESOLVE: return resolve(j, r, &r->err);
     case SCHED_CANCEL: return cancel(j, r->task_id, &r->err);
     case SCHED_EXPLAIN: sched_explain_job(j, &r->explain); return true;
+    case SCHED_FILE: return sched_file_decide(j, r);
     case SCHED_DROP:
     case SCHED_ALTER:
     case SCHED_CHECK:
@@ -382,6 +383,7 @@ void sched_command(struct sched *s, struct sched_request *r)
     case SCHED_DROP:
     case SCHED_CANCEL:
     case SCHED_EXPLAIN:
+    case SCHED_FILE:
     case SCHED_RESOLVE: r->is_ok = change_job(s, r); break;
     }
     sched_reply(r);

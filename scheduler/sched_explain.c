@@ -11,6 +11,8 @@
 #include "base/xmalloc.h"
 #include "scheduler/sched_private.h"
 
+enum { MOST_FILES = 50 }; /* of those set aside, in lines */
+
 /* --- what is noted as it happens ---------------------------------------------------------------- */
 
 void sched_trace_moved(struct job *j, enum job_state before)
@@ -68,11 +70,6 @@ static char *files_text(int64_t n_files, int64_t n_bytes)
 {
     _cleanup_free_ char *bytes = explain_bytes(n_bytes);
     return xasprintf("%" PRId64 " file%s, %s", n_files, n_files == 1 ? "" : "s", bytes);
-}
-
-static const char *range_of(const struct job *j)
-{
-    return j->task.running_offset != NULL ? j->task.running_offset : j->task.range;
 }
 
 /* Is the job PAUSED by a problem? Its reason is an ERROR, and further lines on it are not: one each. */
@@ -179,7 +176,10 @@ static void add_resume(const struct job *j, struct explain *e)
 static const char *waits_for_runner(const struct job *j)
 {
     bool is_waiting = j->run != NULL && !run_pool_has_begun(j->sched->pool, j->run);
-    return is_waiting ? "; it waits for one of the threads of scheduler.runners, all are busy" : "";
+    return is_waiting
+               ? "; it waits for one of the threads of scheduler.runners: those it may have are "
+                 "busy"
+               : "";
 }
 
 static void add_idle(const struct job *j, const char *for_ms, struct explain *e)
@@ -258,8 +258,8 @@ static void add_asking(const struct job *j, const char *for_ms, struct explain *
 {
     bool is_witness = j->step.phase == PHASE_WITNESS;
     explain_add(e, "phase", "asking Doris %s what became of %s %" PRId64 "%s%s", for_ms,
-                is_witness ? "the label of the last success, task" : "task",
-                is_witness ? j->rec.committed_task_id : j->task.id,
+                is_witness ? "the label of the last success of the database, task" : "task",
+                is_witness ? j->witness.task_id : j->task.id,
                 is_witness ? ": if it is remembered, the open task's label would be, too" : "",
                 waits_for_runner(j));
     if (j->step.is_recovering) {
@@ -276,8 +276,12 @@ static void add_doubt(const struct job *j, struct explain *e)
                                                  "in doubt: nothing can tell whether task %" PRId64
                                                  " was loaded, so nothing more is loaded",
                                                  j->task.id);
-    explain_add(e, "range in doubt", "%s", range_of(j));
+    explain_add(e, "range in doubt", "%s", sched_job_range(j));
     explain_add(e, "label in doubt", "%s of database %s", j->task.label, j->rec.target_db);
+    _cleanup_free_ char *evidence = sched_job_evidence(j);
+    if (evidence != NULL) {
+        explain_add(e, "evidence", "%s", evidence);
+    }
     explain_add(e, "look at",
                 "the rows of that range in %s.%s, and SHOW TRANSACTION FROM %s WHERE LABEL = '%s'",
                 j->rec.target_db, j->rec.target_table, j->rec.target_db, j->task.label);
@@ -315,6 +319,8 @@ static void add_phase(const struct job *j, struct explain *e)
         return;
     case PHASE_DOUBT: add_doubt(j, e); return;
     case PHASE_INTENT:
+    case PHASE_ASIDE:
+    case PHASE_OWNER:
     case PHASE_COMMIT:
     case PHASE_END: explain_add(e, "phase", "writing to the store %s", for_ms); return;
     }
@@ -328,7 +334,7 @@ static void add_open_task(const struct job *j, struct explain *e)
     _cleanup_free_ char *begun = ago(j->task.create_ms);
     _cleanup_free_ char *files = files_text(j->task.stat.file_number, j->task.stat.file_size);
     explain_add(e, "open task", "%" PRId64 ", begun %s: %s, range %s", j->task.id, begun, files,
-                range_of(j));
+                sched_job_range(j));
 }
 
 static void add_listing(const struct job *j, struct explain *e)
@@ -355,6 +361,9 @@ static void add_listing(const struct job *j, struct explain *e)
         explain_add(e, "last listing", "%s: nothing new, and it is the end", when);
         return;
     case PLAN_ASIDE:
+        explain_add(e, "last listing", "%s: found files that cannot be loaded, see \"set aside\"",
+                    when);
+        return;
     case PLAN_REFUSED:
     case PLAN_FAIL:
         (has_reason(j) ? explain_add : explain_fail)(e, "last listing", "%s: failed: %s", when,
@@ -394,6 +403,101 @@ static void add_counts(const struct job *j, struct explain *e)
                 r->stat.scanned_rows, r->stat.filtered_rows, files);
     explain_add(e, "automatic resumes", "%" PRId64 " of %" PRId64 " used since the last success",
                 j->step.n_resumes, j->sched->options.step.max_resumes);
+}
+
+/* --- files that are not loaded ------------------------------------------------------------------- */
+
+static void add_aside(const struct bad_file *file, struct explain *e)
+{
+    _cleanup_free_ char *bytes = explain_bytes(file->size);
+    _cleanup_free_ char *when = ago(file->at_ms);
+    _cleanup_free_ char *by =
+        file->task_id != 0 ? xasprintf("by task %" PRId64, file->task_id) : xstrdup("unread");
+    explain_add(e, "set aside", "%s (%s), %s, %s: %s%s", file->key, bytes, by, when, file->reason,
+                file->is_retried ? ". It is tried again next" : "");
+}
+
+static void add_files_aside(const struct job *j, struct explain *e)
+{
+    if (j->n_bad == 0) {
+        explain_add(e, "files set aside", "none");
+        return;
+    }
+    _cleanup_free_ char *quoted = quote_name(j->rec.name);
+    explain_warn(e, "files set aside",
+                 "%zu, not loaded, while the job goes on. ALTER JOB %s RETRY FILE '...' (or RETRY "
+                 "ALL FILES) tries again, SKIP FILE '...' (or SKIP ALL FILES) gives up",
+                 j->n_bad, quoted);
+    for (size_t i = 0; i < j->n_bad && i < MOST_FILES; i++) {
+        add_aside(&j->bad[i], e);
+    }
+    if (j->n_bad > MOST_FILES) {
+        explain_add(e, "set aside", "and %zu more: column Quarantine of jobs() has them all",
+                    j->n_bad - MOST_FILES);
+    }
+}
+
+static void add_late(const struct job *j, struct explain *e)
+{
+    const struct source_watch *w = &j->watch;
+    const char *advice = "; property s3.discovery = tracked is for such sources";
+    if (w->n_late > 0) {
+        explain_warn(e, "late files",
+                     "%" PRId64 " seen and not loaded: they lie behind the offset, and came or "
+                     "changed after the task that passed them%s",
+                     w->n_late, advice);
+    } else {
+        explain_add(e, "late files", "%s",
+                    w->n_late == 0 ? "none seen" : "not known: nothing was looked through yet");
+    }
+    if (w->n_overwritten > 0) {
+        explain_warn(e, "overwritten files",
+                     "%" PRId64 " were loaded and have another content since; property "
+                     "s3.overwritten says what becomes of such",
+                     w->n_overwritten);
+    } else if (w->n_overwritten == 0) {
+        explain_add(e, "overwritten files", "none seen");
+    }
+    if (j->n_changed > 0) {
+        explain_warn(e, "changed files",
+                     "%" PRId64 " loads met a file that was being changed, since this start. Write "
+                     "files under another name and rename them, or write each only once",
+                     j->n_changed);
+    }
+}
+
+static void add_files(const struct job *j, struct explain *e)
+{
+    e->section = EXPLAIN_SOURCE;
+    add_files_aside(j, e);
+    if (j->step.n_suspects > 0) {
+        explain_add(e, "search",
+                    "files with bad rows are searched for: %" PRId64 " at a time, until %" PRId64
+                    " more are passed",
+                    j->step.max_files, j->step.n_suspects);
+    }
+    add_late(j, e);
+    if (j->rec.n_tracked > 0) {
+        explain_add(e, "tracked files", "%" PRId64 " are remembered one by one", j->rec.n_tracked);
+    }
+}
+
+static void add_guarantee(const struct job *j, struct explain *e)
+{
+    e->section = EXPLAIN_GUARANTEE;
+    if (sched_job_guarantee(j) == GUARANTEE_TRANSACTIONAL) {
+        explain_add(e, "guarantee",
+                    "transactional: rows and offset are written in one transaction of Doris, the "
+                    "offset into %s.sluice_offsets, which tells what was loaded however long ago",
+                    j->rec.target_db);
+        return;
+    }
+    _cleanup_free_ char *window = sched_job_window_text(j);
+    explain_add(e, "guarantee", "label: Doris loads a label once, as long as it remembers it");
+    explain_add(e, "label window",
+                "a label that Doris does not know counts as not loaded within %s; beyond that a "
+                "label of the same database that was used before it has to be known still",
+                window);
 }
 
 /* One sentence for those who read no further. */
@@ -436,6 +540,8 @@ void sched_explain_job(const struct job *j, struct explain *e)
     add_listing(j, e);
     add_offsets(j, e);
     add_counts(j, e);
+    add_files(j, e);
+    add_guarantee(j, e);
     add_summary(j, e);
     explain_sort(e);
 }

@@ -123,6 +123,39 @@ static void log_label(struct job *j, const struct run *run)
 
 /* --- the events -------------------------------------------------------------------------------- */
 
+/* May the files of this plan, or the one file of the open task, be set aside? */
+static void set_aside_rule(struct job *j, size_t n_files)
+{
+    bool is_wanted = sched_files_wants_aside(j);
+    j->step.sets_aside = is_wanted && sched_files_has_room(j, n_files);
+    if (is_wanted && !j->step.sets_aside) {
+        (void)err_prefix(&j->last_err,
+                         "%zu files of job %s are set aside already, and Sluice keeps %d at most. "
+                         "Decide about them by ALTER JOB ... RETRY FILE or SKIP FILE, then RESUME. "
+                         "The next one: ",
+                         j->n_bad, j->rec.name, SCHED_MOST_BAD);
+    }
+}
+
+static void take_plan(struct job *j, struct run *run)
+{
+    j->listed_us = run->start_us;
+    if (run->plan_result != PLAN_FAIL && run->plan_result != PLAN_REFUSED) {
+        sched_files_watch(j, &run->plan.watch);
+    }
+    plan_fini(&j->plan);
+    j->plan = run->plan;
+    run->plan = (struct plan){0};
+    if (run->plan_result == PLAN_ASIDE) {
+        assert(j->plan.n_bad > 0);
+        if (!err_is_set(&j->last_err)) {
+            (void)err_say(&j->last_err, "file \"%s\": %s", j->plan.bad[0].key,
+                          j->plan.bad[0].reason);
+        }
+        set_aside_rule(j, j->plan.n_bad);
+    }
+}
+
 static struct step_event plan_event(struct job *j, struct run *run)
 {
     struct step_event event = {.kind = EV_PLANNED, .u.plan = run->plan_result};
@@ -147,11 +180,9 @@ static struct step_event plan_event(struct job *j, struct run *run)
             &j->runtime_msg,
             xasprintf("No data available for consumption at the moment, will retry after "
                       "%" PRId64,
-                      clock_wall_ms() + j->step.max_interval_ms));
+                      clock_wall_ms() + sched_idle_ms(j)));
     }
-    plan_fini(&j->plan);
-    j->plan = run->plan;
-    run->plan = (struct plan){0};
+    take_plan(j, run);
     return event;
 }
 
@@ -159,6 +190,7 @@ static void take_report(struct job *j, struct run *run)
 {
     struct load_report *r = &run->load;
     j->task.start_ms = run->start_ms;
+    sched_txn_see_own(j, r->txn_id);
     j->task.stat.scanned_rows = r->stat.scanned_rows;
     j->task.stat.filtered_rows = r->stat.filtered_rows;
     sched_set_text(&j->task.txn_id, take_ptr(r->txn_id));
@@ -166,15 +198,37 @@ static void take_report(struct job *j, struct run *run)
     sched_set_text(&j->task.first_error, take_ptr(r->first_error));
 }
 
+/* Found before the load, which was not made then; or after it: it is loaded as it was read. */
+static void log_changed(struct job *j, const struct run *run)
+{
+    bool is_loaded = err_is_set(&run->changed);
+    if (is_loaded || run->load.is_changed) {
+        j->n_changed++;
+        log_warn("task.source_changed", "job", j->rec.name, "label", run->label, "loaded",
+                 is_loaded ? "yes" : "no", "reason", is_loaded ? run->changed.msg : run->err.msg,
+                 NULL);
+    }
+}
+
 static struct step_event load_event(struct job *j, struct run *run)
 {
     struct step_event event = {
         .kind = EV_LOADED,
-        .u.load = {.result = run->load_result, .is_data_error = run->load.is_data_error},
+        .u.load = {.result = run->load_result,
+                   .is_data_error = run->load.is_data_error,
+                   .is_changed = run->load.is_changed},
     };
     sched_set_text(&j->runtime_msg, NULL);
-    if (run->load_result == LOAD_NOT_SENT) {
-        sched_set_text(&j->runtime_msg, xasprintf("Waiting for the FE: %s", run->err.msg));
+    log_changed(j, run);
+    if (run->load.is_data_error) {
+        set_aside_rule(j, 1);
+    }
+    if (run->load_result == LOAD_NOT_SENT && run->load.is_changed) {
+        sched_set_text(&j->runtime_msg, xstrdup(run->err.msg));
+    } else if (run->load_result == LOAD_NOT_SENT) {
+        sched_set_text(&j->runtime_msg,
+                       xasprintf("Waiting for the %s: %s", run->is_source_down ? "source" : "FE",
+                                 run->err.msg));
     } else {
         take_report(j, run);
     }
@@ -189,6 +243,15 @@ static struct step_event label_event(struct job *j, struct run *run)
     struct step_event event = {.kind = EV_LABEL, .u.label = run->label_state};
     bool is_witness = j->step.phase == PHASE_WITNESS;
     log_label(j, run);
+    sched_answer_set(is_witness ? &j->witness_answer : &j->task_answer, run);
+    if (!is_witness) {
+        j->step.n_remembered = run->label_report.n_remembered;
+    }
+    if (is_witness || j->step.n_sent == 0) {
+        sched_txn_see(j->sched, run->label_report.txn_id); /* not of a statement of this task */
+    } else {
+        sched_txn_see_own(j, run->label_report.txn_id);
+    }
     sched_set_text(&j->runtime_msg, sched_job_label_text(j, run));
     if (!is_witness && run->label_report.txn_id != NULL) {
         sched_set_text(&j->task.txn_id, take_ptr(run->label_report.txn_id));
@@ -205,6 +268,7 @@ void sched_job_run_done(struct job *j, struct run *run)
     struct step_event event = {0};
     assert(j->run == run);
     j->run = NULL;
+    sched_txn_see_traits(j->sched, run);
     if (run->kind == RUN_PLAN || run->kind == RUN_LOAD) {
         j->last_err = (struct err){0};
         note_error(j, run);

@@ -9,6 +9,7 @@
 
 /* Of a job that is PAUSED as by the user; kept with the job, so that it is known again. */
 static const char resolved[] = "The task in doubt was resolved; RESUME JOB goes on";
+static const char evidence_mark[] = ". Evidence: "; /* before it, in the reason as stored */
 static const char altered[] = "The job was altered; RESUME JOB goes on";
 
 static char *copy_text(const char *text)
@@ -37,19 +38,115 @@ struct job_view *sched_job_view(struct job *j)
     if (j->task.id != 0) {
         v->tasks[v->n_tasks++] = task_view_create(&j->task);
     }
+    v->guarantee = sched_job_guarantee(j);
+    v->watch = j->watch;
+    v->bad = bad_view_ref(sched_files_view(j));
+    v->evidence = sched_job_evidence(j);
     j->view = job_view_ref(v);
     return v;
+}
+
+enum guarantee sched_job_guarantee(const struct job *j)
+{
+    return j->body != NULL ? spec_guarantee(j->body->spec) : GUARANTEE_LABEL;
+}
+
+/* "Doris said UNKNOWN at …: …", of a label; the caller owns it. */
+static char *answer_text(const struct answer *a)
+{
+    if (!a->is_given) {
+        return xstrdup("it was not asked");
+    }
+    _cleanup_free_ char *when = explain_time(a->wall_ms);
+    return xasprintf("Doris said %s at %s%s%s", label_state_name(a->state), when,
+                     a->text != NULL ? ": " : "", a->text != NULL ? a->text : "");
+}
+
+static char *witness_text(const struct job *j)
+{
+    if (j->witness.task_id == 0) {
+        return xstrdup("No earlier success of this database is known whose label could tell how "
+                       "far back Doris remembers");
+    }
+    _cleanup_free_ char *said = answer_text(&j->witness_answer);
+    return xasprintf("Of label %" PRId64 "_%" PRId64 ", the newest success of the database before "
+                     "it, %s",
+                     j->witness.job_id, j->witness.task_id, said);
+}
+
+char *sched_job_window_text(const struct job *j)
+{
+    const struct step_config *config = &j->sched->options.step;
+    bool is_of_fe = j->step.fe_window_ms > 0 && j->step.fe_window_ms < config->label_window_ms;
+    _cleanup_free_ char *time = explain_span_ms(step_window_ms(&j->step, config));
+    return xasprintf("%s (%s) and fewer than %" PRId64 " transactions (%s)", time,
+                     is_of_fe ? "a quarter of the FE's streaming_label_keep_max_second"
+                              : "scheduler.label_window",
+                     step_window_txns(&j->step),
+                     j->step.fe_max_txns > 0 ? "a quarter of the FE's label_num_threshold"
+                                             : "a quarter of Doris's default, the FE's own is not "
+                                               "known");
+}
+
+/* What was asked, and answered; the caller owns it. */
+static char *findings_text(const struct job *j)
+{
+    const char *kept = j->rec.fail_msg != NULL ? strstr(j->rec.fail_msg, evidence_mark) : NULL;
+    if (!j->task_answer.is_given && kept != NULL) {
+        return xstrdup(kept + strlen(evidence_mark)); /* of an earlier life, stored with the job */
+    }
+    _cleanup_free_ char *said = answer_text(&j->task_answer);
+    _cleanup_free_ char *witness = witness_text(j);
+    _cleanup_free_ char *window = sched_job_window_text(j);
+    return xasprintf("Of its label, %s. %s. A label that Doris does not know counts as not loaded "
+                     "within %s; %" PRId64 " transactions were seen since the last proof",
+                     said, witness, window, j->step.newest_txn - j->step.proof_txn);
+}
+
+char *sched_job_evidence(const struct job *j)
+{
+    if (j->step.phase != PHASE_DOUBT || j->task.id == 0) {
+        return NULL;
+    }
+    _cleanup_free_ char *findings = findings_text(j);
+    _cleanup_free_ char *begun = explain_time(j->task.create_ms);
+    return xasprintf("Task %" PRId64 ", range %s, label %s of database %s, begun %s. %s",
+                     j->task.id, sched_job_range(j), j->task.label, j->rec.target_db, begun,
+                     findings);
+}
+
+const char *sched_job_range(const struct job *j)
+{
+    return j->task.running_offset != NULL ? j->task.running_offset : j->task.range;
 }
 
 static char *doubt_text(const struct job *j, const char *what, const char *advice)
 {
     _cleanup_free_ char *quoted = quote_name(j->rec.name);
+    _cleanup_free_ char *findings = findings_text(j);
     return xasprintf("%s Task %" PRId64 ", label %s, range %s. Look into %s.%s whether these rows "
                      "are there, then ALTER JOB %s RESOLVE TASK %" PRId64
-                     " AS COMMITTED|ABORTED and RESUME JOB%s",
-                     what, j->task.id, j->task.label,
-                     j->task.running_offset != NULL ? j->task.running_offset : j->task.range,
-                     j->rec.target_db, j->rec.target_table, quoted, j->task.id, advice);
+                     " AS COMMITTED|ABORTED and RESUME JOB%s%s%s",
+                     what, j->task.id, j->task.label, sched_job_range(j), j->rec.target_db,
+                     j->rec.target_table, quoted, j->task.id, advice, evidence_mark, findings);
+}
+
+/* Refused for its rows, or for what only a user can change. */
+static char *run_error_text(const struct job *j)
+{
+    const struct step_config *config = &j->sched->options.step;
+    if (j->step.fail_code == FAIL_GET_REMOTE_DATA) {
+        return xasprintf("Failed to fetch meta, %s", j->last_err.msg);
+    }
+    if (j->step.fail_code == FAIL_TOO_MANY_ROWS && j->step.sets_aside &&
+        j->step.n_bad >= config->max_bad) {
+        return xasprintf("%" PRId64 " files in a row were set aside and none was loaded between "
+                         "them: rather than the files, the statement or the table is at fault, so "
+                         "no more are set aside. RESUME JOB goes on, ALTER JOB ... RETRY ALL FILES "
+                         "tries those again. Last error: %s",
+                         j->step.n_bad, j->last_err.msg);
+    }
+    return xstrdup(j->last_err.msg);
 }
 
 /* The error that had PAUSED the job already stays readable. */
@@ -68,10 +165,7 @@ char *sched_job_reason_text(const struct job *j, enum step_reason reason)
 {
     switch (reason) {
     case WHY_NONE: return NULL;
-    case WHY_RUN_ERROR:
-        return j->step.fail_code == FAIL_GET_REMOTE_DATA
-                   ? xasprintf("Failed to fetch meta, %s", j->last_err.msg)
-                   : xstrdup(j->last_err.msg);
+    case WHY_RUN_ERROR: return run_error_text(j);
     case WHY_MANUAL: return held_text(j, "Job is paused by the user; RESUME JOB goes on");
     case WHY_BUDGET_SPENT:
         return xasprintf("Auto resume failed after %" PRId64 " attempts. Last error: %s",
@@ -129,6 +223,12 @@ char *sched_job_label_text(const struct job *j, const struct run *run)
                              j->step.state == JOB_PAUSED
                                  ? "RESUME JOB takes the task up again at once"
                                  : "PAUSE JOB and then RESUME JOB take the cancellation back");
+        }
+        if (j->step.is_changed || j->step.is_data_error) {
+            return xasprintf("Task %" PRId64 " was not loaded (%s) and is closed as soon as no "
+                             "statement of it can be left whose answer was lost; until then Doris "
+                             "is asked for label %s again",
+                             j->task.id, j->last_err.msg, run->label);
         }
         break;
     case LABEL_VISIBLE: break;

@@ -36,5 +36,6 @@ void label_report_fini(struct label_report *r)
 {
     free(r->txn_id);
     free(r->reason);
+    free(r->evidence);
     *r = (struct label_report){0};
 }

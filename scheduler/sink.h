@@ -60,8 +60,8 @@ struct offset_row {
 struct load_request {
     const struct job_spec *spec;
     const char *label;
-    const char *sql;             /* already rewritten; label inside unless transactional */
-    struct offset_row row;       /* transactional: written in the data's transaction */
+    const char *sql;       /* already rewritten; label inside unless transactional */
+    struct offset_row row; /* transactional: written in the data's transaction */
     /* Transactional: called before COMMIT; anything but VERIFY_SAME rolls back. */
     enum verify_result (*verify)(void *arg, struct err *err);
     void *verify_arg;
@@ -82,7 +82,13 @@ struct load_report {
 
 struct label_report {
     char *txn_id;
-    char *reason; /* why it was aborted */
+    char *reason;   /* why it was aborted */
+    char *evidence; /* one sentence for a user: who was asked, how, and what it said */
+    /*
+     * With LABEL_UNKNOWN: finished transactions of the database that the FE remembers, 0 = not known.
+     * Of a label it has dropped for their number there are as many as it keeps.
+     */
+    int64_t n_remembered;
 };
 
 /* What label() is asked about. All borrowed. */

@@ -42,9 +42,9 @@ struct plan {
     char *end_offset;     /* newest offset known at the source; NULL when unknown */
     int64_t n_files;
     int64_t n_bytes;
-    bool has_more;         /* the next plan will find something at once */
-    bool is_retry;         /* a bad file that is tried again: offset_after is the offset as it was */
-    struct bad_file *bad;  /* owned; of PLAN_ASIDE */
+    bool has_more;        /* the next plan will find something at once */
+    bool is_retry;        /* a bad file that is tried again: offset_after is the offset as it was */
+    struct bad_file *bad; /* owned; of PLAN_ASIDE */
     size_t n_bad;
     struct file_marks marks; /* of PLAN_ASIDE: to be remembered with them */
     struct source_watch watch;
@@ -54,8 +54,8 @@ struct plan {
 struct fe_traits {
     int version; /* 2000 for 2.0, 2001 for 2.1, 3000, 4000, 4001; 0 = unknown, assume the least */
     /* Its configuration, 0 where the service account may not read it. */
-    int64_t label_keep_s;  /* streaming_label_keep_max_second */
-    int64_t label_num;     /* label_num_threshold: finished transactions kept of a database */
+    int64_t label_keep_s; /* streaming_label_keep_max_second */
+    int64_t label_num;    /* label_num_threshold: finished transactions kept of a database */
 };
 
 /* A task that succeeded: everything before `offset` was passed by then. */

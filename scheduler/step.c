@@ -17,8 +17,8 @@ static const bool legal_moves[5][5] = {
 };
 
 static const char *const phase_names[] = {
-    "idle",    "planning", "intent", "loading", "asking", "witness",
-    "fencing", "waiting",  "retry",  "commit",  "end",    "in doubt",
+    "idle",    "planning", "intent",  "aside", "owner",  "loading", "asking",
+    "witness", "fencing",  "waiting", "retry", "commit", "end",     "in doubt",
 };
 
 bool step_may_move(enum job_state from, enum job_state to)
@@ -56,7 +56,16 @@ bool step_check(const struct step_job *job)
     if (job->phase == PHASE_DOUBT && job->state != JOB_PAUSED) {
         return false;
     }
-    if (job->is_canceled && job->task_id == 0) {
+    bool has_news_of_task = job->is_canceled || job->is_changed || job->is_loaded ||
+                            job->is_committed || job->is_data_error;
+    if (has_news_of_task && job->task_id == 0) {
+        return false;
+    }
+    /* What is set aside without a task belongs to a job that goes on. */
+    if (job->phase == PHASE_ASIDE && (job->task_id != 0 || job->state == JOB_PAUSED)) {
+        return false;
+    }
+    if (!step_files_check(job)) {
         return false;
     }
     return (job->fail_code == FAIL_NONE) == (job->state != JOB_PAUSED);
@@ -138,10 +147,17 @@ static void close_task(struct step_job *job)
     job->n_waits = 0;
     job->lost_ms = 0;
     job->ask_ms = 0;
+    job->ask_txn = 0;
+    job->n_remembered = 0;
     job->proof_ms = 0;
+    job->proof_txn = 0;
+    job->n_files = 0;
+    job->is_retry = false;
+    job->is_due = false;
     job->is_refused = false;
     job->unowned_ms = 0;
     job->is_canceled = false;
+    job->is_changed = false;
     job->is_data_error = false;
     job->is_committed = false;
     job->is_loaded = false;
@@ -237,6 +253,11 @@ static struct step_out on_planned(struct step_job *job, enum plan_result result,
     case PLAN_EMPTY: job->n_waits = 0; return step_arm(job->max_interval_ms);
     case PLAN_END: step_move(job, JOB_FINISHED); return step_act(ACT_STORE_JOB);
     case PLAN_ASIDE:
+        if (job->sets_aside) {
+            job->phase = PHASE_ASIDE;
+            return step_act(ACT_STORE_ASIDE);
+        }
+        return step_pause_and_store(job, FAIL_CANNOT_RESUME, WHY_RUN_ERROR, config);
     case PLAN_REFUSED: return step_pause_and_store(job, FAIL_CANNOT_RESUME, WHY_RUN_ERROR, config);
     case PLAN_FAIL: return step_pause_and_store(job, FAIL_GET_REMOTE_DATA, WHY_RUN_ERROR, config);
     }
@@ -273,7 +294,8 @@ static struct step_out on_store_fail(struct step_job *job, const struct step_con
             .action = ACT_NONE,
             .reason = job->fail_code == FAIL_LABEL_TAKEN ? WHY_LABEL_TAKEN : WHY_LABEL_FORGOTTEN};
     }
-    if (job->phase == PHASE_COMMIT || job->phase == PHASE_END) {
+    if (job->phase == PHASE_COMMIT || job->phase == PHASE_END || job->phase == PHASE_ASIDE ||
+        job->phase == PHASE_OWNER) {
         job->phase = PHASE_IDLE;
     }
     if (step_is_active(job)) {
@@ -281,6 +303,20 @@ static struct step_out on_store_fail(struct step_job *job, const struct step_con
         return (struct step_out){.action = ACT_STORE_JOB, .reason = reason};
     }
     return job->phase == PHASE_IDLE ? step_rest(job, config) : step_act(ACT_NONE);
+}
+
+/* The open task is FAILED or CANCELED now, as is stored. */
+static struct step_out on_ended(struct step_job *job, const struct step_config *config)
+{
+    if (step_is_wanted(job)) {
+        assert(job->is_data_error); /* FAILED, and the job goes on: nothing else does that */
+        step_files_failed(job);
+        close_task(job);
+        return plan(job);
+    }
+    close_task(job);
+    /* Active: CANCEL TASK, or another source. The range comes again with the next tick, not at once. */
+    return step_is_active(job) ? step_arm(job->max_interval_ms) : step_arm_resume(job, config);
 }
 
 static struct step_out on_stored(struct step_job *job, struct step_time now,
@@ -291,15 +327,15 @@ static struct step_out on_stored(struct step_job *job, struct step_time now,
         assert(step_is_active(job)); /* stored in the same turn of the loop */
         job->proof_ms = now.mono_ms;
         return step_task_load(job);
+    case PHASE_ASIDE: return plan(job); /* stored in the same turn of the loop, too */
+    case PHASE_OWNER: return step_task_load(job);
     case PHASE_COMMIT:
+        step_files_loaded(job);
         close_task(job);
         job->n_resumes = 0;
         /* Paused meanwhile: the commit cleared the stored reason, so it is written again. */
         return step_is_active(job) ? plan(job) : step_act(ACT_STORE_JOB);
-    case PHASE_END:
-        close_task(job);
-        /* Active: CANCEL TASK. Its range comes again with the next tick, not at once. */
-        return step_is_active(job) ? step_arm(job->max_interval_ms) : step_arm_resume(job, config);
+    case PHASE_END: return on_ended(job, config);
     case PHASE_IDLE: return step_is_active(job) ? go_on(job) : step_rest(job, config);
     case PHASE_PLANNING: return step_act(job->state == JOB_PAUSED ? ACT_CANCEL_RUN : ACT_NONE);
     case PHASE_LOADING: return step_act(job->is_canceled ? ACT_CANCEL_RUN : ACT_NONE);
@@ -338,6 +374,7 @@ static struct step_out on_resume(struct step_job *job)
     job->n_tries = 0;
     job->is_canceled = false;
     job->is_data_error = false; /* the user may have mended the rows, or the table */
+    job->n_bad = 0;
     if (job->phase == PHASE_DOUBT || job->phase == PHASE_WAITING) {
         job->phase = PHASE_IDLE; /* asks once more, at once: the evidence may be there now */
     }
@@ -396,9 +433,13 @@ static struct step_out decide(struct step_job *job, const struct step_event *eve
 struct step_out step(struct step_job *job, const struct step_event *event,
                      const struct step_config *config)
 {
+    bool is_owner = event->kind == EV_STORED && event->u.stored == STORED_OK;
+    if (is_owner || event->kind == EV_START) {
+        job->owned_ms = event->now.mono_ms;
+    }
     struct step_out out = decide(job, event, config);
     if (out.action == ACT_ASK) {
-        job->ask_ms = event->now.mono_ms;
+        step_task_note_ask(job, event->now);
     }
     return out;
 }

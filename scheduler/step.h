@@ -13,7 +13,8 @@
  * Phases of the job's current run; a task is open from INTENT to its end:
  *
  *     IDLE --tick--> PLANNING --range--> INTENT --stored--> LOADING --visible--> COMMIT --stored--+
- *      ^  <---nothing new---+               ^ retry, same label   |  lost, refused, label used    |
+ *      ^  <---nothing new---+  \            ^ retry, same label   |  lost, refused, label used    |
+ *      |                       +-unreadable names-> ASIDE         |  (rolled back: absent)        |
  *      |                                    +------------+        v                               |
  *      |                          LABEL: proved absent --+---- ASKING <--timer-- WAITING          |
  *      |                          LABEL: VISIBLE --> COMMIT      | ^ \--committed, prepare--^     |
@@ -26,16 +27,43 @@
  *   - whatever else happens to a load, its label is asked; an open task is resolved before its job
  *     plans anything;
  *   - UNKNOWN means "never seen, or forgotten". It counts as "not loaded" only with evidence: the
- *     label of the job's last success (the witness), which finished earlier and so is forgotten
- *     earlier, is still remembered; or the last moment at which the task was surely not loaded is
- *     younger than the configured label window, and the FE has refused the statement, or there is
- *     no witness, or it ended hours ago. Otherwise: PAUSED, IN_DOUBT. What was COMMITTED once is
- *     never "not loaded", and a label that exists although nothing was sent is never "loaded";
+ *     label of an earlier success (the witness, of any job of the same database), which finished
+ *     before this task's INTENT and so is forgotten earlier, is still remembered; or the last moment
+ *     at which the task was surely not loaded is young, and the FE has refused the statement, or
+ *     there is no witness, or it ended hours ago. Otherwise: PAUSED, IN_DOUBT. What was COMMITTED
+ *     once is never "not loaded", and a label that exists although nothing was sent is never
+ *     "loaded";
+ *   - young is what lies within the label window by time (the configured one, or the FE's own when
+ *     that is shorter) and by count: fewer transactions have begun since, by any client, than the
+ *     FE surely remembers. Ids of transactions rise, so two of them bound how many lie between;
+ *     what nobody told Sluice of is not seen, hence the margin of 4, and the witness goes first.
+ *     An id that is lower than before (the FE came back from an old image) proves nothing;
+ *   - ABSENT (guarantee "transactional") needs no window: data and offset row commit together. A
+ *     load that is ROLLED_BACK was tried and cannot come back; the label is asked only when another
+ *     statement, sent before it, may still live;
  *   - a statement whose answer was lost may not even have begun its transaction yet (a straggler).
  *     Doris remembers a label for longer than it takes a lost statement to begin; this is assumed.
  *     Until it must be dead, "not loaded" allows sending the same label and range again (one of the
  *     two is refused), but never closing the task, since the next task's label would not collide:
  *     the job then pauses with its task open and asks on, and RESUME takes that task up again.
+ *
+ * Assumed, since nothing can tell; whatever is not named here tests/sim draws at random:
+ *   - a statement that was sent, or that its owner is about to send, begins its transaction or dies
+ *     within statement_life_ms, and until it has, Doris remembers what its label was loaded as;
+ *   - where the FE's configuration may not be read, labels are kept for longer than label_window_ms,
+ *     and 2000 finished transactions of a database; where it may, nobody lowers it meanwhile;
+ *   - of label_num_threshold (per database) no more than a quarter are running when something is
+ *     proved, another quarter has begun since without Sluice having heard of a newer id, and a last
+ *     one comes within label_window_ms while it hears of nothing at all (a restart): on a database
+ *     with more than 8 transactions a second set label_window lower, or use "transactional";
+ *   - the wall clocks of two lives differ by less than the label memory is longer than the window;
+ *   - labels of the job are used by nobody else, and nobody cleans them (CLEAN LABEL).
+ *
+ * Two owners: one that was taken over learns of it at its next write, since every write is refused.
+ * Until then it may send the open task once more, which is harmless as long as the new owner keeps
+ * that task open, or Doris remembers its label. So nothing is sent again without a write of a moment
+ * ago (PHASE_OWNER), and the new owner, who counts a statement's life from when it opened the store,
+ * closes nothing before what the old one may have sent is dead.
  *
  * CANCEL TASK goes the same safe way as a PAUSE with a task open, but for the job, which goes on:
  * the statement is killed, its label asked. VISIBLE: the task is SUCCESS, nothing was canceled.
@@ -45,6 +73,20 @@
  * is taken up as any other. Its range is loaded either way, by this task or the next one; but after
  * a crash anything sent may still be a straggler, so that a stored cancellation would hold the job
  * up for the whole life of a statement, where taking the task up again holds up nothing.
+ *
+ * A source that is not any more what was planned (is_changed) closes the task in the same way.
+ *
+ * Files with bad rows, when the job sets them aside: a task that was refused for its rows, and never
+ * for any other reason, is closed FAILED as soon as no straggler can be left, and the job goes on.
+ *
+ *     n files refused  -> the next plan takes n / 2 of them: one of those n is bad for certain
+ *     some of them loaded -> half of those that are left of them
+ *     one file refused -> ACT_STORE_BAD: FAILED, set aside and passed, in one write; the next plan
+ *                         takes one file, then two, four ... until all suspects are passed
+ *     max_bad set aside and none loaded between them -> the statement is at fault, not the files: at
+ *                         the next one the job pauses, and nothing more is set aside
+ *
+ * The search lives in memory: after a crash the files that are left are tried together again.
  */
 #ifndef SCHEDULER_STEP_H
 #define SCHEDULER_STEP_H
@@ -60,6 +102,8 @@ enum step_phase {
     PHASE_IDLE,
     PHASE_PLANNING,
     PHASE_INTENT, /* being stored */
+    PHASE_ASIDE,  /* files that were never tried, being stored */
+    PHASE_OWNER,  /* before a task is sent again: being stored, does the store still take it? */
     PHASE_LOADING,
     PHASE_ASKING,  /* label() of the task */
     PHASE_WITNESS, /* label() of the last success */
@@ -91,30 +135,38 @@ struct step_job {
     /* What bounds an UNKNOWN, read from the FE; 0 = not known, config and the default hold. */
     int64_t fe_window_ms; /* shell: a quarter of the FE's label memory */
     int64_t fe_max_txns;  /* shell: a quarter of the FE's label_num_threshold */
-    int64_t newest_txn;   /* shell, before each event: newest transaction of Doris seen by any job */
-    int64_t proof_txn;    /* newest_txn at proof_ms; shell: at INTENT and load from the store */
+    int64_t newest_txn; /* shell, before each event: newest transaction of Doris seen by any job */
+    int64_t proof_txn;  /* newest_txn at proof_ms; shell: at INTENT and load from the store */
+    int64_t ask_txn;    /* newest_txn at ask_ms */
+    int64_t
+        n_remembered; /* shell, before EV_LABEL: label_report.n_remembered of the task's label */
     /* Bad files. */
-    bool sets_aside;    /* shell: property s3.bad_files */
-    int64_t n_files;    /* shell: of the open task's range, set at INTENT and load from the store */
-    int64_t max_files;  /* of the next plan, 0 = no limit but the job's: bad ones are searched for */
+    bool sets_aside;   /* shell: property s3.bad_files, and there is room for one more */
+    int64_t n_files;   /* shell: of the open task's range, set at INTENT and load from the store */
+    bool is_retry;     /* shell: of the open task, likewise: its file was set aside before */
+    int64_t max_files; /* of the next plan, 0 = no limit but the job's: bad ones are searched for */
     int64_t n_suspects; /* files yet to be passed until the search is over */
-    int64_t n_bad;      /* set aside in a row */
+    int64_t n_failing;  /* the first so many of them contain a bad one for certain, 0 = not known */
+    int64_t n_bad;      /* set aside in a row; shell: at load from the store */
     /* The open task, 0 = none. */
     int64_t task_id;    /* shell: set at INTENT and at load from the store */
     int64_t intent_ms;  /* shell: wall clock of the INTENT */
-    bool has_witness;   /* shell: the job's last success has a label that Doris recorded */
+    bool has_witness;   /* shell: a success before the INTENT has a label that Doris recorded */
     int64_t witness_ms; /* shell: wall clock of that success */
     int64_t n_sent;     /* statements Doris may have begun; 0 = none for certain, in any life */
     int64_t n_tries;    /* loads of the task since the job was resumed or restarted last */
     int64_t n_waits;    /* consecutive WAITING or RETRY, for the delay */
     int64_t lost_ms;    /* monotonic, of the last lost answer, 0 = none outstanding */
+    int64_t owned_ms;   /* monotonic: the store took a write then, so nobody else had it */
     int64_t ask_ms;     /* monotonic, of the last ACT_ASK: what it finds out is at least so new */
     int64_t proof_ms;   /* monotonic: the task was surely not loaded then; 0 = at its INTENT */
     int64_t unowned_ms; /* monotonic: PREPARE seen first with no statement of ours, 0 = not */
     bool is_canceled;   /* by PAUSE, CANCEL TASK: close it as CANCELED when that is safe */
+    bool is_changed;    /* the source is not what was planned: as is_canceled, but for good */
     bool is_data_error; /* the last load was refused for its rows */
     bool is_committed;  /* Doris said COMMITTED: whatever it forgets, never to be sent again */
     bool is_loaded;     /* Doris said VISIBLE, or proved the range empty: the store is behind */
+    bool is_due;        /* it has waited to be sent again; asked once more, it is sent at once */
     bool is_refused;    /* the last statement was answered with an error */
     bool is_recovering; /* open task of an earlier life whose label was not asked yet */
     enum fail_code resolved_code; /* what the user is deciding about, while that is being stored */
@@ -200,6 +252,10 @@ struct step_out {
 
 struct step_out step(struct step_job *job, const struct step_event *event,
                      const struct step_config *config);
+
+/* The label window in force: what is_young() goes by. */
+int64_t step_window_ms(const struct step_job *job, const struct step_config *config);
+int64_t step_window_txns(const struct step_job *job);
 
 /* The table of legal moves. */
 bool step_may_move(enum job_state from, enum job_state to);

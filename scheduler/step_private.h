@@ -1,6 +1,7 @@
 /*
- * What the two halves of step() share: step.c (the life of a job: ticks, plans, writes, what users
- * ask for), step_task.c (the open task: sent, asked for, resolved). Only they include this.
+ * What the parts of step() share: step.c (the life of a job: ticks, plans, writes, what users ask
+ * for), step_task.c (the open task: sent, asked for, resolved), step_files.c (the search for bad
+ * files). Only they include this.
  */
 #ifndef SCHEDULER_STEP_PRIVATE_H
 #define SCHEDULER_STEP_PRIVATE_H
@@ -15,7 +16,7 @@ static inline bool step_is_active(const struct step_job *job)
 /* Is the open task to be loaded? Else it is to be closed, as soon as that is safe. */
 static inline bool step_is_wanted(const struct step_job *job)
 {
-    return step_is_active(job) && !job->is_canceled;
+    return step_is_active(job) && !job->is_canceled && !job->is_changed;
 }
 
 static inline struct step_out step_act(enum step_action action)
@@ -46,7 +47,9 @@ struct step_out step_wait_in(struct step_job *job, enum step_phase phase);
 struct step_out step_rest(struct step_job *job, const struct step_config *config);
 
 /* step_task.c */
-struct step_out step_task_load(struct step_job *job);
+struct step_out step_task_load(struct step_job *job); /* the store was written just now */
+/* What is found out about the task from now on is at least so new. */
+void step_task_note_ask(struct step_job *job, struct step_time now);
 /* Asks for the label, unless it is known that the task is loaded. */
 struct step_out step_task_ask(struct step_job *job);
 /* The timer of PHASE_RETRY. */
@@ -58,5 +61,10 @@ struct step_out step_task_on_label(struct step_job *job, enum label_state label,
                                    struct step_time now, const struct step_config *config);
 struct step_out step_task_on_witness(struct step_job *job, enum label_state label,
                                      struct step_time now, const struct step_config *config);
+
+/* step_files.c: after what became of the open task was stored, before it is closed. */
+void step_files_loaded(struct step_job *job);
+void step_files_failed(struct step_job *job); /* for its rows, and the job goes on */
+bool step_files_check(const struct step_job *job);
 
 #endif

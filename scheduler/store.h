@@ -52,7 +52,7 @@ struct task_end {
 
 /* A bad file that its task failed with. Written with the task's end: see task_aside(). */
 struct task_aside {
-    struct task_end end; /* FAILED, and the job stays what it is */
+    struct task_end end;      /* FAILED, and the job stays what it is */
     const char *offset_after; /* borrowed; the job's offset from now on. NULL: a retry, it stays */
     const struct bad_file *file;
     const struct file_marks *marks;
@@ -101,7 +101,7 @@ struct store_ops {
     /* STORE_DUPLICATE: the name is taken. */
     enum store_result (*job_insert)(struct store *st, const struct job_record *job,
                                     struct err *err);
-    /* Removes the job and its tasks. STORE_STALE: there is none. */
+    /* Removes the job, its tasks and what is known of its files. STORE_STALE: there is none. */
     enum store_result (*job_delete)(struct store *st, int64_t job_id, struct err *err);
     enum store_result (*job_update)(struct store *st, int64_t job_id, const struct job_update *u,
                                     struct err *err);
@@ -120,7 +120,8 @@ struct store_ops {
      * txn_id, first_error of `task`), job offset := task->offset_after unless it is_retry,
      * committed_task_id := task->id, counters and statistics added, n_resumes cleared, and the failure
      * unless the job is PAUSED. `marks` (NULL: none) become tracked files, n_tracked counts them, and
-     * bad files that are settled are removed. Prunes old tasks.
+     * bad files that are settled are removed. Prunes old tasks. The range of a task that has ended,
+     * in whichever way, is "" from then on.
      */
     enum store_result (*task_commit)(struct store *st, const struct task_record *task,
                                      int64_t expected_committed, const struct file_marks *marks,
@@ -138,11 +139,21 @@ struct store_ops {
                                     const struct task_aside *aside, struct err *err);
     enum store_result (*files_aside)(struct store *st, const struct files_aside *aside,
                                      struct err *err);
-    /* The user's decision about a bad file. FILE_SKIP removes it. STORE_STALE: there is none. */
+    /*
+     * The user's decision about a bad file, with key NULL about all of the job, in one transaction.
+     * FILE_SKIP removes it. STORE_STALE: there is none.
+     */
     enum store_result (*file_decide)(struct store *st, int64_t job_id, const char *key,
                                      enum file_decision decision, struct err *err);
 
-    /* Another connection for a runner's thread; any thread may call it while the store is open. */
+    /* job_record.n_tracked as it is stored now; one read. -1: it cannot be read. */
+    int64_t (*n_tracked)(struct store *st, int64_t job_id);
+
+    /*
+     * Another connection for a runner's thread; any thread may call it while the store is open.
+     * What is written while a reader reads is kept twice: a slice ends within a second or so, and
+     * begin() may wait up to two seconds for the others' when that has become much.
+     */
     struct file_reader *(*reader_open)(const struct store *st, struct err *err);
     const struct file_reader_ops *reader_ops;
 };

@@ -146,7 +146,8 @@ static bool write_check(const struct crypt *c, struct err *err)
 static bool seal_rows(struct crypt *c, struct err *err)
 {
     int n_before = sqlite3_total_changes(c->db);
-    const struct store_rows_table *const tables[] = {&store_rows_jobs, &store_rows_tasks};
+    const struct store_rows_table *const tables[] = {&store_rows_jobs, &store_rows_tasks,
+                                                     &store_rows_bad_files};
     enum store_rows_from from = c->check != NULL ? STORE_ROWS_SEALED : STORE_ROWS_PLAIN;
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         int rc = store_rows_seal_all(c->db, tables[i], from, c->seal);

@@ -8,6 +8,7 @@
 
 enum column_type {
     COLUMN_INT,
+    COLUMN_BOOL,
     COLUMN_TEXT,       /* NULL is stored as NULL */
     COLUMN_TEXT_OR_NO, /* NOT NULL in the table: NULL is stored as '' */
     COLUMN_SEALED,     /* a text encrypted; NULL is stored as NULL */
@@ -38,6 +39,7 @@ enum { LONGEST_SQL = 4096 };
 
 #define JOB(member, type)  #member, type, offsetof(struct job_record, member)
 #define TASK(member, type) #member, type, offsetof(struct task_record, member)
+#define BAD(member, type)  #member, type, offsetof(struct store_bad_row, file.member)
 #define STAT(record, member)                                                                       \
 #member, COLUMN_INT, offsetof(record, stat) + offsetof(struct load_stat, member)
 
@@ -63,6 +65,7 @@ static const struct column job_columns[] = {
     {JOB(n_failed, COLUMN_INT)},
     {JOB(n_canceled, COLUMN_INT)},
     {JOB(last_success_ms, COLUMN_INT)},
+    {JOB(n_tracked, COLUMN_INT)},
     {STAT(struct job_record, scanned_rows)},
     {STAT(struct job_record, load_bytes)},
     {STAT(struct job_record, file_number)},
@@ -85,11 +88,25 @@ static const struct column task_columns[] = {
     {TASK(first_error, COLUMN_SEALED)},
     {TASK(tracking_url, COLUMN_SEALED)},
     {TASK(txn_id, COLUMN_TEXT)},
+    {TASK(txn_before, COLUMN_INT)},
+    {TASK(is_retry, COLUMN_BOOL)},
     {STAT(struct task_record, scanned_rows)},
     {STAT(struct task_record, load_bytes)},
     {STAT(struct task_record, file_number)},
     {STAT(struct task_record, file_size)},
     {STAT(struct task_record, filtered_rows)},
+};
+
+static const struct column bad_columns[] = {
+    {"job_id", COLUMN_INT, offsetof(struct store_bad_row, job_id)},
+    {"id", COLUMN_INT, offsetof(struct store_bad_row, id)},
+    {BAD(key, COLUMN_TEXT)},
+    {BAD(etag, COLUMN_TEXT_OR_NO)},
+    {BAD(size, COLUMN_INT)},
+    {BAD(reason, COLUMN_SEALED_OR_NO)},
+    {BAD(task_id, COLUMN_INT)},
+    {BAD(at_ms, COLUMN_INT)},
+    {BAD(is_retried, COLUMN_BOOL)},
 };
 
 const struct store_rows_table store_rows_jobs = {
@@ -107,6 +124,15 @@ const struct store_rows_table store_rows_tasks = {
     .ids = "job_id, id",
     .job_id_offset = offsetof(struct task_record, job_id),
     .task_id_offset = offsetof(struct task_record, id),
+};
+/* In the place of a task's id: several bad files may be of one task, or of none. */
+const struct store_rows_table store_rows_bad_files = {
+    .name = "bad_files",
+    .columns = bad_columns,
+    .n_columns = ARRAY_SIZE(bad_columns),
+    .ids = "job_id, id",
+    .job_id_offset = offsetof(struct store_bad_row, job_id),
+    .task_id_offset = offsetof(struct store_bad_row, id),
 };
 
 static struct store_place place_of(const struct store_rows_table *t, const struct column *c,
@@ -140,21 +166,6 @@ char *store_rows_insert_sql(const struct store_rows_table *t)
     }
     buf_append_char(&b, ')');
     assert(buf_ok(&b)); /* the tables are ours and short */
-    return buf_take_text(&b);
-}
-
-char *store_rows_update_sql(const struct store_rows_table *t, const char *tail)
-{
-    struct buf b = buf_with_max(LONGEST_SQL);
-    buf_printf(&b, "UPDATE %s SET ", t->name);
-    for (size_t i = 0; i < t->n_columns; i++) {
-        struct span plain = span_of(t->columns[i].name);
-        bool is_quoted = plain.p[0] == '"';
-        plain = is_quoted ? (struct span){plain.p + 1, plain.n - 2} : plain;
-        buf_printf(&b, "%s%s = :%.*s", i > 0 ? ", " : "", t->columns[i].name, SPAN_ARG(plain));
-    }
-    buf_printf(&b, " %s", tail);
-    assert(buf_ok(&b));
     return buf_take_text(&b);
 }
 
@@ -197,6 +208,7 @@ static int bind_member(struct sqlite3_stmt *q, int at, enum column_type type,
 {
     switch (type) {
     case COLUMN_INT: return sqlite3_bind_int64(q, at, *(const int64_t *)member);
+    case COLUMN_BOOL: return sqlite3_bind_int(q, at, *(const bool *)member);
     case COLUMN_TEXT: return bind_text(q, at, *(char *const *)member);
     case COLUMN_TEXT_OR_NO: return bind_text(q, at, text_or_no(member));
     case COLUMN_SEALED: return store_rows_bind_sealed(q, at, seal, place, *(char *const *)member);
@@ -272,6 +284,7 @@ static int read_member(struct sqlite3_stmt *q, int at, enum column_type type, vo
 {
     switch (type) {
     case COLUMN_INT: *(int64_t *)member = sqlite3_column_int64(q, at); return SQLITE_OK;
+    case COLUMN_BOOL: *(bool *)member = sqlite3_column_int(q, at) != 0; return SQLITE_OK;
     case COLUMN_TEXT:
     case COLUMN_TEXT_OR_NO: return read_text(q, at, member);
     case COLUMN_JOB_STATE:
@@ -309,31 +322,48 @@ static int read_row(struct sqlite3_stmt *q, const struct store_rows_table *t,
     return SQLITE_OK;
 }
 
-struct task_list {
-    struct task_record *items;
-    size_t n, size;
+/* What belongs to a job. */
+struct belongings {
+    struct task_record *tasks;
+    size_t n_tasks, tasks_size;
+    struct bad_file *bad;
+    size_t n_bad, bad_size;
 };
 
-static void task_list_fini(struct task_list *list)
+static void belongings_fini(struct belongings *b)
 {
-    for (size_t i = 0; i < list->n; i++) {
-        task_record_fini(&list->items[i]);
+    for (size_t i = 0; i < b->n_tasks; i++) {
+        task_record_fini(&b->tasks[i]);
     }
-    free(list->items);
+    for (size_t i = 0; i < b->n_bad; i++) {
+        bad_file_fini(&b->bad[i]);
+    }
+    free(b->tasks);
+    free(b->bad);
 }
 
-static struct task_record *add_task(struct task_list *list)
+static struct task_record *add_task(struct belongings *b)
 {
-    if (list->n == list->size) {
-        list->size = list->size > 0 ? list->size * 2 : STORE_TASKS_KEPT;
-        list->items = xrealloc_array(list->items, list->size, sizeof(*list->items));
+    if (b->n_tasks == b->tasks_size) {
+        b->tasks_size = b->tasks_size > 0 ? b->tasks_size * 2 : STORE_TASKS_KEPT;
+        b->tasks = xrealloc_array(b->tasks, b->tasks_size, sizeof(*b->tasks));
     }
-    list->items[list->n] = (struct task_record){0};
-    return &list->items[list->n++];
+    b->tasks[b->n_tasks] = (struct task_record){0};
+    return &b->tasks[b->n_tasks++];
+}
+
+static struct bad_file *add_bad(struct belongings *b)
+{
+    if (b->n_bad == b->bad_size) {
+        b->bad_size = b->bad_size > 0 ? b->bad_size * 2 : 8;
+        b->bad = xrealloc_array(b->bad, b->bad_size, sizeof(*b->bad));
+    }
+    b->bad[b->n_bad] = (struct bad_file){0};
+    return &b->bad[b->n_bad++];
 }
 
 static int load_tasks(struct sqlite3_stmt *q, int64_t job_id, struct store_seal *seal,
-                      struct task_list *ret)
+                      struct belongings *ret)
 {
     int rc = sqlite3_bind_int64(q, 1, job_id);
     while (rc == SQLITE_OK && (rc = sqlite3_step(q)) == SQLITE_ROW) {
@@ -343,30 +373,51 @@ static int load_tasks(struct sqlite3_stmt *q, int64_t job_id, struct store_seal 
     return rc;
 }
 
-static int load_job(struct sqlite3_stmt *jobs, struct sqlite3_stmt *tasks, struct store_seal *seal,
-                    store_load_fn each, void *arg)
+static int load_bad(struct sqlite3_stmt *q, int64_t job_id, struct store_seal *seal,
+                    struct belongings *ret)
+{
+    int rc = sqlite3_bind_int64(q, 1, job_id);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+        struct store_bad_row row = {0};
+        rc = read_row(q, &store_rows_bad_files, seal, &row);
+        *add_bad(ret) = row.file;
+    }
+    (void)sqlite3_reset(q); /* repeats the code of the step */
+    return rc;
+}
+
+static int load_job(const struct store_rows_queries *q, struct store_seal *seal, store_load_fn each,
+                    void *arg)
 {
     _cleanup_job_record_ struct job_record job = {0};
-    _cleanup_(task_list_fini) struct task_list list = {0};
-    int rc = read_row(jobs, &store_rows_jobs, seal, &job);
+    _cleanup_(belongings_fini) struct belongings its = {0};
+    int rc = read_row(q->jobs, &store_rows_jobs, seal, &job);
     if (rc == SQLITE_OK) {
-        rc = load_tasks(tasks, job.id, seal, &list);
+        rc = load_tasks(q->tasks, job.id, seal, &its);
+    }
+    if (rc == SQLITE_DONE) {
+        rc = load_bad(q->bad_files, job.id, seal, &its);
     }
     if (rc != SQLITE_DONE) {
         return rc;
     }
-    each(&(struct store_job){.job = &job, .tasks = list.items, .n_tasks = list.n}, arg);
+    each(&(struct store_job){.job = &job,
+                             .tasks = its.tasks,
+                             .n_tasks = its.n_tasks,
+                             .bad = its.bad,
+                             .n_bad = its.n_bad},
+         arg);
     return SQLITE_OK;
 }
 
-int store_rows_load(struct sqlite3_stmt *jobs, struct sqlite3_stmt *tasks, struct store_seal *seal,
-                    store_load_fn each, void *arg)
+int store_rows_load(const struct store_rows_queries *q, struct store_seal *seal, store_load_fn each,
+                    void *arg)
 {
     int rc = SQLITE_OK;
-    while (rc == SQLITE_OK && (rc = sqlite3_step(jobs)) == SQLITE_ROW) {
-        rc = load_job(jobs, tasks, seal, each, arg);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(q->jobs)) == SQLITE_ROW) {
+        rc = load_job(q, seal, each, arg);
     }
-    (void)sqlite3_reset(jobs); /* repeats the code of the step */
+    (void)sqlite3_reset(q->jobs); /* repeats the code of the step */
     return rc;
 }
 

@@ -16,13 +16,19 @@ struct store_rows_table;
 /* A result code besides SQLite's own ones: seal->err says why a value could not be (de)crypted. */
 enum { STORE_ROWS_SEAL = 23 }; /* SQLITE_AUTH, which only an authorizer would give */
 
-extern const struct store_rows_table store_rows_jobs;  /* of struct job_record */
-extern const struct store_rows_table store_rows_tasks; /* of struct task_record */
+/* A bad file with what its row has besides. */
+struct store_bad_row {
+    int64_t job_id;
+    int64_t id;
+    struct bad_file file;
+};
+
+extern const struct store_rows_table store_rows_jobs;      /* of struct job_record */
+extern const struct store_rows_table store_rows_tasks;     /* of struct task_record */
+extern const struct store_rows_table store_rows_bad_files; /* of struct store_bad_row */
 
 /* "INSERT INTO t (…) VALUES (…)", a parameter a column. The caller owns the text. */
 char *store_rows_insert_sql(const struct store_rows_table *t);
-/* "UPDATE t SET …", the same parameters, also by name: ":id", say, in `tail`. Caller owns. */
-char *store_rows_update_sql(const struct store_rows_table *t, const char *tail);
 /* "SELECT … FROM t " and `tail`. The caller owns the text. */
 char *store_rows_select_sql(const struct store_rows_table *t, const char *tail);
 
@@ -36,13 +42,20 @@ int store_rows_bind(struct sqlite3_stmt *q, const struct store_rows_table *t,
 int store_rows_bind_sealed(struct sqlite3_stmt *q, int at, struct store_seal *seal,
                            const struct store_place *place, const char *text);
 
+/* From store_rows_select_sql(); all but the first have the job's id as their only parameter. */
+struct store_rows_queries {
+    struct sqlite3_stmt *jobs;
+    struct sqlite3_stmt *tasks;
+    struct sqlite3_stmt *bad_files;
+};
+
 /*
- * Calls `each` for every job and its tasks. `jobs` comes from store_rows_select_sql() and stays open
- * all the while, so that everything is of one snapshot; `tasks` likewise, with the job's id as its
- * only parameter. Returns an SQLite result code, DONE when all went well, or STORE_ROWS_SEAL.
+ * Calls `each` for every job with its tasks and bad files. `jobs` stays open all the while, so that
+ * everything is of one snapshot. Returns an SQLite result code, DONE when all went well, or
+ * STORE_ROWS_SEAL.
  */
-int store_rows_load(struct sqlite3_stmt *jobs, struct sqlite3_stmt *tasks, struct store_seal *seal,
-                    store_load_fn each, void *arg);
+int store_rows_load(const struct store_rows_queries *q, struct store_seal *seal, store_load_fn each,
+                    void *arg);
 
 enum store_rows_from { STORE_ROWS_PLAIN, STORE_ROWS_SEALED };
 

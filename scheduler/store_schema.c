@@ -7,11 +7,7 @@
 #include "scheduler/store_error.h"
 #include "scheduler/store_schema.h"
 
-enum {
-    /* Somebody may look into the store with the sqlite3 shell; the scheduler cannot wait long. */
-    BUSY_TIMEOUT_MS = 500,
-    LARGEST_VALUE_BYTES = 64 << 20,
-};
+enum { LARGEST_VALUE_BYTES = 64 << 20 };
 
 static_assert(STORE_SCHEMA_ID > 0, "application_id is a positive 32-bit number");
 
@@ -19,6 +15,12 @@ static_assert(STORE_SCHEMA_ID > 0, "application_id is a positive 32-bit number")
  * meta   one row; epoch is raised by every open; the key's check is store_crypt.c's
  * jobs   a row a job; "offset" is the committed one
  * tasks  a row a task; at most one unfinished task a job, which the partial index enforces
+ *
+ * bad_files      a row a file that was set aside
+ * tracked_files  a row a file, in the order of the keys' bytes; ten million of them are no surprise,
+ *                so the job is a small number, and a size below zero says "bad" (store_files.h)
+ * file_sets      which number is which job's; NULL: the job is gone, its rows are being removed, and
+ *                until they are the number is not given to another job
  *
  * Enums are stored under the names users see, so that a store can be read with the sqlite3 shell.
  * Columns that may hold secrets (store_rows.c says which) are encrypted, store_seal.h says how.
@@ -84,8 +86,37 @@ static const char version_2[] =
     "ALTER TABLE meta ADD COLUMN is_scrubbed INTEGER NOT NULL DEFAULT 0 "
     "CHECK (is_scrubbed IN (0, 1));";
 
+static const char version_3[] =
+    "ALTER TABLE jobs ADD COLUMN n_tracked INTEGER NOT NULL DEFAULT 0 CHECK (n_tracked >= 0); "
+    "ALTER TABLE tasks ADD COLUMN txn_before INTEGER NOT NULL DEFAULT 0; "
+    "ALTER TABLE tasks ADD COLUMN is_retry INTEGER NOT NULL DEFAULT 0 CHECK (is_retry IN (0, 1)); "
+
+    "CREATE TABLE bad_files ("
+    "id INTEGER PRIMARY KEY, " /* says to the encryption where the reason stands */
+    "job_id INTEGER NOT NULL REFERENCES jobs (id), "
+    "key TEXT NOT NULL, "
+    "etag TEXT NOT NULL, "
+    "size INTEGER NOT NULL, "
+    "reason TEXT NOT NULL, "
+    "task_id INTEGER NOT NULL, "
+    "at_ms INTEGER NOT NULL, "
+    "is_retried INTEGER NOT NULL CHECK (is_retried IN (0, 1)), "
+    "UNIQUE (job_id, key)) STRICT; "
+
+    "CREATE TABLE file_sets ("
+    "set_id INTEGER PRIMARY KEY CHECK (set_id > 0), "
+    "job_id INTEGER UNIQUE REFERENCES jobs (id)) STRICT; "
+
+    /* A BLOB is compared as memcmp() does, and a key need not be UTF-8. */
+    "CREATE TABLE tracked_files ("
+    "set_id INTEGER NOT NULL, "
+    "key BLOB NOT NULL, "
+    "tag INTEGER NOT NULL, "
+    "size INTEGER NOT NULL, "
+    "PRIMARY KEY (set_id, key)) STRICT, WITHOUT ROWID;";
+
 /* steps[v] takes a file from version v to v + 1. Released steps are never edited. */
-static const char *const steps[] = {version_1, version_2};
+static const char *const steps[] = {version_1, version_2, version_3};
 
 static_assert(ARRAY_SIZE(steps) == STORE_SCHEMA_VERSION, "one step a version");
 
@@ -114,10 +145,10 @@ bool store_schema_check(const char *path, int64_t id, int64_t version, struct er
     return true;
 }
 
-bool store_schema_connect(const char *path, struct sqlite3 **ret, struct err *err)
+static bool connect_with(int mode, const char *path, struct sqlite3 **ret, struct err *err)
 {
-    /* NOMUTEX: one thread at a time calls a store. */
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    /* NOMUTEX: one thread at a time uses a connection. */
+    const int flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     sqlite3 *db = NULL;
     assert(path[0] == '/'); /* anything else may be a URI or ":memory:" to SQLite */
     int rc = sqlite3_open_v2(path, &db, flags, NULL);
@@ -127,7 +158,7 @@ bool store_schema_connect(const char *path, struct sqlite3 **ret, struct err *er
         return false;
     }
     /* These calls only fail on a programmer's mistake. */
-    (void)sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
+    (void)sqlite3_busy_timeout(db, STORE_SCHEMA_BUSY_MS);
     (void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -137,6 +168,16 @@ bool store_schema_connect(const char *path, struct sqlite3 **ret, struct err *er
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     *ret = db;
     return true;
+}
+
+bool store_schema_connect(const char *path, struct sqlite3 **ret, struct err *err)
+{
+    return connect_with(SQLITE_OPEN_READWRITE, path, ret, err);
+}
+
+bool store_schema_connect_reader(const char *path, struct sqlite3 **ret, struct err *err)
+{
+    return connect_with(SQLITE_OPEN_READONLY, path, ret, err);
 }
 
 static bool execute(struct sqlite3 *db, const char *path, const char *sql, struct err *err)
@@ -230,7 +271,8 @@ bool store_schema_prepare(struct sqlite3 *db, const char *path, int64_t *ret_ver
 {
     /*
      * 256 pages (1 MB) of log before it is copied back, cut to 4 MB when it has grown under a long
-     * reader; secure_delete wipes the secrets of a dropped job.
+     * reader; secure_delete wipes the secrets of a dropped job. No auto_vacuum: what is deleted is
+     * room for what comes next, and giving it back would move pages with every write.
      */
     static const char settings[] =
         "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 256; "

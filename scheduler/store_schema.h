@@ -14,7 +14,9 @@ struct sqlite3;
 
 enum {
     STORE_SCHEMA_ID = 0x534c5543, /* application_id of the file: "SLUC" */
-    STORE_SCHEMA_VERSION = 2,     /* user_version of the file */
+    STORE_SCHEMA_VERSION = 3,     /* user_version of the file */
+    /* Somebody may look into the store with the sqlite3 shell; the scheduler cannot wait long. */
+    STORE_SCHEMA_BUSY_MS = 500,
 };
 
 /* Are application id and version, read from a file's header, ones we may write to? */
@@ -22,6 +24,8 @@ bool store_schema_check(const char *path, int64_t id, int64_t version, struct er
 
 /* Connects to a file that exists; changes nothing in it. */
 bool store_schema_connect(const char *path, struct sqlite3 **ret, struct err *err);
+/* Connects to a store that is in use, to read it beside its owner, on any one thread. */
+bool store_schema_connect_reader(const char *path, struct sqlite3 **ret, struct err *err);
 
 /* Makes the tables in an empty file. It must not be in the store's place yet. */
 bool store_schema_create(const char *path, struct err *err);

@@ -24,7 +24,7 @@ struct store_place {
     const char *table;
     const char *column;
     int64_t job_id;
-    int64_t task_id; /* 0 in a job's row */
+    int64_t task_id; /* 0 in a job's row; of a bad file the row's own id */
 };
 
 struct store_seal {

@@ -33,6 +33,37 @@ void task_view_unref(struct task_view *v)
     }
 }
 
+struct bad_view *bad_view_create(const struct bad_file *files, size_t n_files)
+{
+    struct bad_view *v = xcalloc(1, sizeof(*v));
+    atomic_init(&v->n_refs, 1);
+    v->files = xcalloc(n_files, sizeof(*v->files));
+    for (size_t i = 0; i < n_files; i++) {
+        bad_file_copy(&files[i], &v->files[v->n_files++]);
+    }
+    return v;
+}
+
+struct bad_view *bad_view_ref(struct bad_view *v)
+{
+    if (v != NULL) {
+        atomic_fetch_add_explicit(&v->n_refs, 1, memory_order_relaxed);
+    }
+    return v;
+}
+
+void bad_view_unref(struct bad_view *v)
+{
+    if (v == NULL || !drop_ref(&v->n_refs)) {
+        return;
+    }
+    for (size_t i = 0; i < v->n_files; i++) {
+        bad_file_fini(&v->files[i]);
+    }
+    free(v->files);
+    free(v);
+}
+
 struct job_view *job_view_ref(struct job_view *v)
 {
     atomic_fetch_add_explicit(&v->n_refs, 1, memory_order_relaxed);
@@ -51,6 +82,8 @@ void job_view_unref(struct job_view *v)
     job_record_fini(&v->rec);
     free(v->end_offset);
     free(v->runtime_msg);
+    bad_view_unref(v->bad);
+    free(v->evidence);
     free(v);
 }
 

@@ -1,5 +1,6 @@
 #include "base/err.h"
 #include "base/xmalloc.h"
+#include "sources/fe_data.h"
 #include "sources/fe_error.h"
 
 enum {
@@ -153,13 +154,6 @@ static struct span first_error(struct span text, const char *url_key)
 
 struct fe_error_parts fe_error_read(struct span text, const char *label)
 {
-    /* FailureReason.java; compared with regard to letter case there, too. */
-    static const char *const data_texts[] = {
-        "Insert has filtered data in strict mode",
-        "too many filtered",
-        "Encountered unqualified data",
-        "parse number fail",
-    };
     struct fe_error_parts parts = {0};
     struct span own = spoken(text);
     const char *url_key = NULL;
@@ -168,7 +162,7 @@ struct fe_error_parts fe_error_read(struct span text, const char *label)
     } else if (span_starts_with(without_code(own), "transaction commit successfully, BUT data")) {
         parts.kind = FE_ERROR_COMMITTED;
     }
-    parts.is_data_error = has_any(text, data_texts, ARRAY_SIZE(data_texts));
+    parts.is_data_error = fe_data_is_at_fault(text, own);
     parts.tracking_url = tracking_url(text, &url_key);
     parts.first_error = first_error(text, url_key);
     return parts;
@@ -195,7 +189,8 @@ bool fe_error_is_unknown_variable(int code, struct span text)
 bool fe_error_is_denied(int code, struct span text)
 {
     static const char *const texts[] = {"Access denied", "access denied", "command denied",
-                                        "privilege(s) for this operation"};
+                                        "privilege(s) for this operation",
+                                        "does not have privilege for ["};
     return code == ERR_DBACCESS_DENIED || code == ERR_ACCESS_DENIED ||
            code == ERR_TABLEACCESS_DENIED || code == ERR_SPECIFIC_ACCESS_DENIED ||
            has_any(text, texts, ARRAY_SIZE(texts));

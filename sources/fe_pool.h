@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+#include "scheduler/source.h"
 #include "sources/fe_conn.h"
 #include "sources/fe_session.h"
 
@@ -28,14 +29,28 @@ void fe_pool_destroy(struct fe_pool *p);
  */
 struct fe_conn *fe_pool_take(struct fe_pool *p, const struct fe_recipe *recipe,
                              const struct fe_wait *wait, struct err *err);
-/* Only after a statement that ended with FE_OK. Takes c. */
+/*
+ * Only after a statement that ended with FE_OK. Takes c, and closes it, or another one, when too
+ * many are idle.
+ */
 void fe_pool_put(struct fe_pool *p, const struct fe_recipe *recipe, struct fe_conn *c);
 
 /* c's FE does not serve: the next fresh connection tries another address first, if there is one. */
 void fe_pool_avoid(struct fe_pool *p, const struct fe_conn *c);
 
-/* The version of the FE that c is connected to (fe_version.h), asked for once a minute. */
-enum fe_result fe_pool_version(struct fe_pool *p, struct fe_conn *c, const struct fe_wait *wait,
-                               int *ret_version, struct err *err);
+/*
+ * What the FE that c is connected to can do, asked for once a minute. ret->version is -1 when that
+ * could not be learnt: err says why. With any other result than FE_OK c is of no use any more, even
+ * where the version is known.
+ */
+enum fe_result fe_pool_traits(struct fe_pool *p, struct fe_conn *c, const struct fe_wait *wait,
+                              struct fe_traits *ret, struct err *err);
+
+/*
+ * The same without asking: true when it is known, and that FE has answered somebody less than a
+ * second ago and has not failed since. So all jobs together find out once a second whether the FE
+ * serves.
+ */
+bool fe_pool_recall(const struct fe_pool *p, struct fe_traits *ret);
 
 #endif

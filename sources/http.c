@@ -8,18 +8,28 @@
 #include "base/xmalloc.h"
 #include "sources/http.h"
 
-enum { LONGEST_POLL_MS = 250, CONNECT_TIMEOUT_MS = 15000, MAX_IDLE = 16 };
+enum {
+    LONGEST_POLL_MS = 250,
+    CONNECT_TIMEOUT_MS = 15000,
+    MAX_IDLE = 64,       /* clients; as many sockets wait, and one more where a host was left */
+    MAX_CONNECTIONS = 2, /* of one client */
+    ORIGIN_SIZE = 256,
+};
 
 struct client {
     CURLM *multi;
     CURL *easy;
+    char origin[ORIGIN_SIZE]; /* scheme://host:port of its last request, where it is connected */
     char detail[CURL_ERROR_SIZE];
 };
 
 /* Before libcurl's first use in the process; it must not run in two threads at once. */
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
-/* Clients that wait for their next request, with their connections; the last to come goes first. */
+/*
+ * Clients that wait for their next request, with their connections. The last to come goes first to
+ * the same origin, the first to come to another one: that forgets the connection least needed.
+ */
 static struct {
     pthread_mutex_t lock;
     struct client *clients[MAX_IDLE];
@@ -48,7 +58,10 @@ static struct client *create_client(struct err *err)
     struct client *h = xcalloc(1, sizeof(*h));
     h->multi = curl_multi_init();
     h->easy = curl_easy_init();
-    if (h->multi == NULL || h->easy == NULL) {
+    bool is_ok =
+        h->multi != NULL && h->easy != NULL &&
+        curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)MAX_CONNECTIONS) == CURLM_OK;
+    if (!is_ok) {
         destroy_client(h);
         (void)err_say(err, "the HTTP client library libcurl could not be initialised");
         return NULL;
@@ -56,15 +69,48 @@ static struct client *create_client(struct err *err)
     return h;
 }
 
-static struct client *take_client(struct err *err)
+/* scheme://host:port, cut where it is too long to be told apart: that costs a connection only. */
+static void origin_of(const char *url, char ret[ORIGIN_SIZE])
+{
+    const char *host = strstr(url, "://");
+    size_t n = host != NULL ? (size_t)(host - url) + 3 : 0;
+    n += strcspn(url + n, "/?#");
+    n = n < ORIGIN_SIZE ? n : ORIGIN_SIZE - 1;
+    memcpy(ret, url, n);
+    ret[n] = '\0';
+}
+
+/* Where in `idle` the client for that origin is; idle.n when a new one is better. Locked. */
+static size_t find_client(const char *origin)
+{
+    for (size_t i = idle.n; i > 0; i--) {
+        if (strcmp(idle.clients[i - 1]->origin, origin) == 0) {
+            return i - 1;
+        }
+    }
+    return idle.n < MAX_IDLE ? idle.n : 0;
+}
+
+static struct client *take_client(const char *url, struct err *err)
 {
     struct client *h = NULL;
+    char origin[ORIGIN_SIZE];
+    origin_of(url, origin);
     (void)pthread_mutex_lock(&idle.lock); /* neither fails on a lock that is used like this */
-    if (idle.n > 0) {
-        h = idle.clients[--idle.n];
+    size_t at = find_client(origin);
+    if (at < idle.n) {
+        h = idle.clients[at];
+        idle.n--;
+        for (; at < idle.n; at++) {
+            idle.clients[at] = idle.clients[at + 1];
+        }
     }
     (void)pthread_mutex_unlock(&idle.lock);
-    return h != NULL ? h : create_client(err);
+    h = h != NULL ? h : create_client(err);
+    if (h != NULL) {
+        memcpy(h->origin, origin, sizeof(origin));
+    }
+    return h;
 }
 
 static void give_client(struct client *h)
@@ -276,7 +322,7 @@ enum http_result http_run(const struct http_request *request, struct http_reply 
 {
     *ret = (struct http_reply){.headers = buf_with_max(HTTP_MAX_HEADERS),
                                .body = buf_with_max(HTTP_MAX_BODY)};
-    struct client *h = take_client(err);
+    struct client *h = take_client(request->url, err);
     if (h == NULL) {
         return HTTP_FAIL;
     }

@@ -3,10 +3,11 @@
  * is: resolving, connecting, sending, waiting, reading. Any thread.
  *
  * Connections stay open between requests, a few for the whole process: thousands of jobs that look
- * at their buckets now and then hold no descriptors meanwhile. Redirects are not followed. Proxies of the environment (http_proxy, …) are not used: Doris reaches the same
- * object store and FE without them. TLS is verified against the system's certificates. The host
- * "localhost" and names below it resolve to the loopback address. Sentences in err name the URL
- * without its query, which may hold secrets.
+ * at their buckets now and then hold no descriptors meanwhile. Redirects are not followed. Proxies
+ * of the environment (http_proxy, …) are not used: Doris reaches the same object store and FE
+ * without them. TLS is verified against the system's certificates. The host "localhost" and names
+ * below it resolve to the loopback address. Sentences in err name the URL without its query, which
+ * may hold secrets.
  */
 #ifndef SOURCES_HTTP_H
 #define SOURCES_HTTP_H

@@ -9,8 +9,12 @@
 #include "sources/fe_error.h"
 #include "sources/fe_grants.h"
 #include "sources/fe_session.h"
+#include "sources/fe_traits.h"
+#include "sources/insert_check.h"
 #include "sources/insert_columns.h"
 #include "sources/insert_explain.h"
+#include "sources/insert_guarantee.h"
+#include "sources/insert_offsets.h"
 
 /* What was learnt, and how the talk goes on. */
 struct talk {
@@ -27,8 +31,6 @@ struct talk {
     bool has_rights; /* SHOW GRANTS told */
     bool may_load;   /* on the table */
     bool may_load_db;
-    int64_t keep_s; /* -1: not known */
-    int64_t n_labels;
 };
 
 static void talk_fini(struct talk *t)
@@ -65,10 +67,12 @@ static bool log_in(struct talk *t)
     _cleanup_fe_recipe_ struct fe_recipe *plain = fe_recipe_create(NULL, 0, &err);
     t->e->section = EXPLAIN_RIGHTS;
     t->c = fe_pool_take(t->q->pool, plain, &t->wait, &err);
-    if (t->c == NULL || fe_pool_version(t->q->pool, t->c, &t->wait, &t->version, &err) != FE_OK) {
+    struct fe_traits traits = {0};
+    if (t->c == NULL || fe_pool_traits(t->q->pool, t->c, &t->wait, &traits, &err) != FE_OK) {
         explain_fail(t->e, "service account", "%s", err.msg);
         return false;
     }
+    t->version = traits.version;
     explain_add(t->e, "service account", "'%s' (doris.user) is let in by the FE %s:%d", t->q->user,
                 fe_conn_address(t->c)->host, fe_conn_address(t->c)->port);
     return true;
@@ -295,96 +299,43 @@ static void ask_plan(struct talk *t)
 
 static void read_config(const struct fe_row *row, void *arg)
 {
-    struct talk *t = arg;
-    const char *key = fe_row_get(row, "Key");
-    const char *value = fe_row_get(row, "Value");
-    if (key == NULL || value == NULL) {
-        return;
-    }
-    if (strcmp(key, "streaming_label_keep_max_second") == 0) {
-        (void)span_to_int64(span_of(value), 0, INT32_MAX, &t->keep_s); /* else: not known */
-    } else if (strcmp(key, "label_num_threshold") == 0) {
-        (void)span_to_int64(span_of(value), -1, INT32_MAX, &t->n_labels);
-    }
+    fe_traits_read(fe_row_get(row, "Key"), fe_row_get(row, "Value"), arg);
 }
 
-static void explain_memory(struct talk *t)
+static enum fe_result look_for_offsets(struct talk *t, struct err *err)
 {
-    int64_t window_ms = t->q->request->label_window_ms;
-    _cleanup_free_ char *window = explain_span_ms(window_ms);
-    if (t->keep_s < 0) {
-        explain_add(t->e, "label memory",
-                    "not known: '%s' may not read the FE's configuration (ADMIN), so "
-                    "scheduler.label_window = %s is relied on and no more",
-                    t->q->user, window);
-        return;
-    }
-    _cleanup_free_ char *keep = explain_span_ms(t->keep_s * 1000);
-    _cleanup_free_ char *many = t->n_labels >= 0
-                                    ? xasprintf(", but for the newest %" PRId64
-                                                " loads of a database only (label_num_threshold)",
-                                                t->n_labels)
-                                    : xstrdup("");
-    explain_add(t->e, "label memory",
-                "this FE remembers the outcome of a load for %s "
-                "(streaming_label_keep_max_second)%s",
-                keep, many);
-    if (t->keep_s * 1000 < window_ms) {
-        explain_warn(t->e, "label memory",
-                     "scheduler.label_window = %s is longer than that: set it to %" PRId64
-                     "s or less, or a load whose answer is lost may be repeated",
-                     window, t->keep_s);
-    }
-}
-
-static void explain_guarantee(struct talk *t)
-{
-    const struct fe_http *http = t->q->http;
-    explain_add(t->e, "guarantee",
-                "exactly once: every batch is loaded under a label of its own, <job id>_<task id>, "
-                "its outcome is asked before anything else is loaded, and the offset moves when "
-                "Doris says VISIBLE");
-    if (t->version > 0) {
-        explain_add(t->e, "FE", "Doris %d.%d at %s:%d", t->version / 1000, t->version % 1000,
-                    fe_conn_address(t->c)->host, fe_conn_address(t->c)->port);
-    } else {
-        explain_warn(t->e, "FE",
-                     "its version is not known (@@version_comment): it is taken for the oldest "
-                     "one, which loads one file at a time");
-    }
-    explain_memory(t);
-    if (http->host != NULL) {
-        explain_add(t->e, "interrupted loads",
-                    "are aborted through doris.http (%s:%d), then decided by their label",
-                    http->host, http->port);
-    } else {
-        explain_add(t->e, "interrupted loads",
-                    "are waited for until Doris ends them, up to %" PRId64
-                    " s: doris.http is not set, with it Sluice aborts them",
-                    t->q->request->timeout_s);
-    }
-    explain_add(
-        t->e, "in doubt",
-        "where Doris has forgotten the label of an interrupted load and nothing else proves "
-        "its outcome, the job is PAUSED with IN_DOUBT instead of guessing: EXPLAIN JOB "
-        "names the range, ALTER JOB ... RESOLVE TASK decides");
-    if (t->is_unique) {
-        explain_add(
-            t->e, "in doubt",
-            "the target is a UNIQUE KEY table: as long as the SELECT makes the same rows of "
-            "the same files, loading them again changes nothing, so RESOLVE ... AS ABORTED "
-            "is safe");
-    }
+    struct offsets_question q = {
+        .c = t->c,
+        .user = t->q->user,
+        .db = t->insert->target_db,
+        .wait = t->wait,
+    };
+    enum fe_result result = insert_offsets_look(&q, err);
+    t->is_over = result != FE_OK && result != FE_REFUSED;
+    return result;
 }
 
 static void ask_memory(struct talk *t)
 {
+    struct err ignored = {0}; /* who may not read it is told so */
     struct err err = {0};
+    struct insert_guarantee g = {
+        .request = t->q->request,
+        .http = t->q->http,
+        .fe = fe_conn_address(t->c),
+        .user = t->q->user,
+        .traits = {.version = t->version},
+        .is_unique = t->is_unique,
+        .offsets = FE_OK,
+        .offsets_err = &err,
+    };
+    bool is_label = spec_guarantee(t->q->request->spec) == GUARANTEE_LABEL;
     t->e->section = EXPLAIN_GUARANTEE;
-    t->keep_s = -1;
-    t->n_labels = -1;
-    (void)run(t, "ADMIN SHOW FRONTEND CONFIG LIKE '%label%'", read_config, t, &err);
-    explain_guarantee(t);
+    (void)run(t, "ADMIN SHOW FRONTEND CONFIG LIKE '%label%'", read_config, &g.traits, &ignored);
+    if (!t->is_over && !is_label && insert_check_has_transactions(t->version)) {
+        g.offsets = look_for_offsets(t, &err);
+    }
+    insert_guarantee_explain(&g, t->e);
 }
 
 /* --- the session of a load -------------------------------------------------------------------- */

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -5,6 +6,7 @@
 #include "base/xmalloc.h"
 #include "sources/fe_error.h"
 #include "sources/insert_label.h"
+#include "sources/insert_offsets.h"
 
 /* What SHOW TRANSACTION came to. */
 enum answer {
@@ -100,14 +102,43 @@ static enum answer show_on(const struct label_question *q, struct fe_conn *c, st
                          q->db);
         return ANSWER_NONE;
     }
-    if (!t->is_found) {
-        (void)err_say(err,
-                      "the FE %s:%d answered SHOW TRANSACTION for label %s of database %s "
-                      "without a row that names the label and a known status",
-                      fe_conn_address(c)->host, fe_conn_address(c)->port, q->label, q->db);
-        return ANSWER_NONE;
+    if (t->is_found) {
+        t->report.evidence =
+            xasprintf("the FE %s:%d says by SHOW TRANSACTION: label %s of database %s is %s, "
+                      "transaction %s",
+                      fe_conn_address(c)->host, fe_conn_address(c)->port, q->label, q->db,
+                      label_state_name(t->state), t->report.txn_id);
+        return ANSWER_STATE;
     }
-    return ANSWER_STATE;
+    (void)err_say(err,
+                  "the FE %s:%d answered SHOW TRANSACTION for label %s of database %s "
+                  "without a row that names the label and a known status",
+                  fe_conn_address(c)->host, fe_conn_address(c)->port, q->label, q->db);
+    return ANSWER_NONE;
+}
+
+static void count_row(const struct fe_row *row, void *arg)
+{
+    int64_t *n = arg;
+    (void)row;
+    (*n)++;
+}
+
+/* label_report.n_remembered; 0 when the FE does not tell (in cloud mode it keeps labels by age only). */
+static int64_t count_remembered(const struct label_question *q, struct fe_conn *c)
+{
+    static const char *const finished[] = {"VISIBLE", "ABORTED"};
+    _cleanup_free_ char *db = quote_name(q->db);
+    struct err ignored = {0};
+    int64_t n = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(finished); i++) {
+        _cleanup_free_ char *sql =
+            xasprintf("SHOW TRANSACTION FROM %s WHERE STATUS = '%s'", db, finished[i]);
+        if (fe_conn_run(c, sql, count_row, &n, &q->wait, &ignored) != FE_OK) {
+            return 0;
+        }
+    }
+    return n;
 }
 
 /* *ret_host: host of the FE that answered, borrowed from the pool; NULL when none did. */
@@ -125,50 +156,62 @@ static enum answer show(const struct label_question *q, struct transaction *t,
     *ret_host = fe_conn_address(c)->host;
     if (answer == ANSWER_STATE) {
         fe_pool_put(q->pool, plain, take_ptr(c));
-    } else if (answer == ANSWER_NONE) {
+    } else if (answer == ANSWER_NO_LABEL) {
+        /* Where a row tells, nobody asks how good the FE's memory is. */
+        t->report.n_remembered = q->row == NULL ? count_remembered(q, c) : 0;
+    } else {
         fe_pool_avoid(q->pool, c);
     }
     return answer;
 }
 
 /* get_load_state, of an FE that is ready. */
-static enum label_state ask_http(const struct label_question *q, struct err *err)
+static enum label_state ask_http(const struct label_question *q, struct label_report *ret,
+                                 struct err *err)
 {
     if (!fe_http_is_ready(q->http, &q->wait, err)) {
         return LABEL_UNREACHABLE;
     }
-    return fe_http_label(q->http, q->db, q->label, &q->wait, err);
+    enum label_state state = fe_http_label(q->http, q->db, q->label, &q->wait, err);
+    if (state != LABEL_UNREACHABLE) {
+        ret->evidence =
+            xasprintf("the FE %s:%d says by get_load_state: label %s of database %s is %s",
+                      q->http->host, q->http->port, q->label, q->db, label_state_name(state));
+    }
+    return state;
 }
 
 /* An FE says that the label does not exist; `host` is its own. */
 static enum label_state believe_unknown(const struct label_question *q, const char *host,
-                                        struct err *err)
+                                        struct label_report *ret, struct err *err)
 {
     *err = (struct err){0};
-    if (q->http->host == NULL) {
-        return LABEL_UNKNOWN;
+    if (q->http->host != NULL && strcasecmp(q->http->host, host) != 0) {
+        return ask_http(q, ret, err);
     }
-    if (strcasecmp(q->http->host, host) != 0) {
-        return ask_http(q, err);
-    }
-    if (!fe_http_is_ready(q->http, &q->wait, err)) {
+    if (q->http->host != NULL && !fe_http_is_ready(q->http, &q->wait, err)) {
         (void)err_prefix(err,
                          "label %s of database %s is unknown to the FE %s, which cannot be "
                          "believed yet: ",
                          q->label, q->db, host);
         return LABEL_UNREACHABLE;
     }
+    ret->evidence =
+        xasprintf("the FE %s says by SHOW TRANSACTION: label %s of database %s does not "
+                  "exist (never begun, or forgotten)",
+                  host, q->label, q->db);
     return LABEL_UNKNOWN;
 }
 
 /* SHOW TRANSACTION has failed and says why in *err. */
-static enum label_state try_http(const struct label_question *q, struct err *err)
+static enum label_state try_http(const struct label_question *q, struct label_report *ret,
+                                 struct err *err)
 {
     struct err over_http = {0};
     if (q->http->host == NULL) {
         return LABEL_UNREACHABLE;
     }
-    enum label_state state = ask_http(q, &over_http);
+    enum label_state state = ask_http(q, ret, &over_http);
     if (state != LABEL_UNREACHABLE) {
         *err = (struct err){0};
         return state;
@@ -180,17 +223,84 @@ static enum label_state try_http(const struct label_question *q, struct err *err
     return LABEL_UNREACHABLE;
 }
 
-enum label_state insert_label_ask(const struct label_question *q, struct label_report *ret,
+static enum label_state ask_label(const struct label_question *q, struct label_report *ret,
                                   struct err *err)
 {
     struct transaction t = {.label = q->label};
     const char *host = NULL;
-    *ret = (struct label_report){0};
     enum answer answer = show(q, &t, &host, err);
     if (answer == ANSWER_STATE) {
         *ret = t.report;
         return t.state;
     }
+    ret->n_remembered = t.report.n_remembered;
     label_report_fini(&t.report); /* of an answer that broke off */
-    return answer == ANSWER_NO_LABEL ? believe_unknown(q, host, err) : try_http(q, err);
+    return answer == ANSWER_NO_LABEL ? believe_unknown(q, host, ret, err) : try_http(q, ret, err);
+}
+
+static enum offsets_answer find_row(const struct label_question *q, struct err *err)
+{
+    _cleanup_fe_recipe_ struct fe_recipe *plain = fe_recipe_create(NULL, 0, err);
+    _cleanup_fe_conn_ struct fe_conn *c = fe_pool_take(q->pool, plain, &q->wait, err);
+    struct offsets_question question = {
+        .c = c,
+        .user = q->user,
+        .db = q->db,
+        .row = q->row,
+        .wait = q->wait,
+    };
+    return c != NULL ? insert_offsets_find(&question, err) : OFFSETS_NONE;
+}
+
+static void add_evidence(const struct label_question *q, const char *what, struct label_report *ret)
+{
+    char *label = ret->evidence;
+    ret->evidence =
+        xasprintf("%s%s%s.`" OFFSETS_TABLE "` has %s of task %" PRId64 " of job %" PRId64,
+                  label != NULL ? label : "", label != NULL ? "; " : "", q->db, what,
+                  q->row->task_id, q->row->job_id);
+    free(label);
+}
+
+/*
+ * The label was asked first, so whatever could still have committed then was under way and known.
+ * Not known, and no row: it never committed. Not answered, and no row: it may yet.
+ */
+static enum label_state ask_row(const struct label_question *q, enum label_state state,
+                                struct label_report *ret, struct err *err)
+{
+    struct err why = {0};
+    switch (find_row(q, &why)) {
+    case OFFSETS_THERE:
+        add_evidence(q, "the row", ret);
+        *err = (struct err){0};
+        return LABEL_VISIBLE;
+    case OFFSETS_ABSENT:
+        add_evidence(q, "no row", ret);
+        return state == LABEL_UNKNOWN ? LABEL_ABSENT : LABEL_UNREACHABLE;
+    case OFFSETS_NONE: break;
+    }
+    if (state == LABEL_UNKNOWN) {
+        *err = why;
+        return LABEL_UNREACHABLE;
+    }
+    struct err first = *err;
+    (void)err_set(err, first.code, first.sqlstate, "%.1200s; and the offset table: %s", first.msg,
+                  why.msg);
+    return LABEL_UNREACHABLE;
+}
+
+enum label_state insert_label_ask(const struct label_question *q, struct label_report *ret,
+                                  struct err *err)
+{
+    *ret = (struct label_report){0};
+    enum label_state state = ask_label(q, ret, err);
+    if (q->row != NULL && (state == LABEL_UNKNOWN || state == LABEL_UNREACHABLE)) {
+        state = ask_row(q, state, ret, err);
+    }
+    if (ret->evidence == NULL) {
+        ret->evidence =
+            xasprintf("nobody answered for label %s of database %s: %s", q->label, q->db, err->msg);
+    }
+    return state;
 }

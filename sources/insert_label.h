@@ -10,6 +10,11 @@
  *            +-- all else: no FE, not ready, no privilege, cloud, other host
  *                  |-- doris.http, ready --> get_load_state ----------------> what it says
  *                  +-- else ------------------------------------------------> UNREACHABLE
+ *
+ * With an offset row (guarantee "transactional") two of these are not the end:
+ *
+ *     UNKNOWN -------- row there: VISIBLE --- not there: ABSENT -------- no answer: UNREACHABLE
+ *     UNREACHABLE ---- row there: VISIBLE --- not there, no answer: UNREACHABLE
  */
 #ifndef SOURCES_INSERT_LABEL_H
 #define SOURCES_INSERT_LABEL_H
@@ -25,6 +30,7 @@ struct label_question {
     const char *user; /* the service account, for the errors */
     const char *db;
     const char *label;
+    const struct offset_row *row; /* NULL: guarantee "label" */
     struct fe_wait wait;
 };
 

@@ -73,13 +73,6 @@ static bool has_vanishing_part(struct span key)
     }
 }
 
-static bool is_utf8(struct span key)
-{
-    json_t *text = json_stringn(key.p, key.n);
-    json_decref(text);
-    return text != NULL;
-}
-
 /* The text between the first '{' and the '}' behind it, with both; empty when there is none. */
 static struct span brace_group(struct span key)
 {
@@ -91,7 +84,7 @@ static struct span brace_group(struct span key)
 /* NULL when Doris can read it, else the reason. */
 static const char *unreadable_reason(struct span key, int version)
 {
-    if (!is_utf8(key)) {
+    if (!s3_is_utf8(key)) {
         return "its name is not UTF-8";
     }
     if (has_any(key, "?#")) {
@@ -182,12 +175,24 @@ void s3_batch_fini(struct s3_batch *b)
     *b = (struct s3_batch){0};
 }
 
+static bool is_set_aside(const struct s3_batch_limits *l, const char *key)
+{
+    for (size_t i = 0; i < l->n_bad; i++) {
+        if (strcmp(l->bad[i].key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void take(struct s3_batch *b, const struct s3_object *object)
 {
     json_t *file = json_pack("{s:s, s:s, s:I}", "key", object->key, "etag",
-                             is_utf8(span_of(object->etag)) ? object->etag : "", "size",
+                             s3_is_utf8(span_of(object->etag)) ? object->etag : "", "size",
                              (json_int_t)object->size);
-    if (file == NULL || json_array_append_new(b->files, file) != 0) {
+    bool is_bad = is_set_aside(&b->limits, object->key);
+    if (file == NULL || (is_bad && json_object_set_new(file, "bad", json_true()) != 0) ||
+        json_array_append_new(b->files, file) != 0) {
         abort(); /* key and ETag are UTF-8, so only memory can be missing: as in xmalloc.h */
     }
     if (b->first == NULL) {
@@ -210,25 +215,14 @@ static void take_alone(struct s3_batch *b, const struct s3_object *object)
     b->is_closed = true;
 }
 
-static void refuse_object(struct span key, const char *why, int fe_version, struct err *err)
-{
-    _cleanup_free_ char *shown = s3_shown_key(key);
-    _cleanup_free_ char *offset = is_utf8(key) ? s3_offset_text(key.p) : NULL;
-    (void)err_say(err, "object \"%s\" cannot be loaded: %s%s. Rename it%s%s%s", shown, why,
-                  fe_version == 0 ? " (the version of the FE is not known)" : "",
-                  offset != NULL ? ", or move the job's offset behind it: PROPERTIES('offset'='"
-                                 : "",
-                  offset != NULL ? offset : "", offset != NULL ? "')" : "");
-}
-
-enum s3_offer s3_batch_offer(struct s3_batch *b, const struct s3_object *object, struct err *err)
+enum s3_offer s3_batch_offer(struct s3_batch *b, const struct s3_object *object,
+                             const char **ret_why)
 {
     struct span key = span_of(object->key);
-    const char *why = "";
     if (b->is_closed) {
         return S3_OFFER_LATER;
     }
-    enum s3_key_form form = s3_key_form(key, b->limits.dir, b->limits.fe_version, &why);
+    enum s3_key_form form = s3_key_form(key, b->limits.dir, b->limits.fe_version, ret_why);
     size_t more = key.n - b->limits.dir.n + 1;
     if (b->n_files > 0 && (form != S3_KEY_LIST || more > S3_MAX_URI - b->uri_len)) {
         b->is_closed = true;
@@ -239,8 +233,7 @@ enum s3_offer s3_batch_offer(struct s3_batch *b, const struct s3_object *object,
     case S3_KEY_EXACT: take_alone(b, object); return S3_OFFER_TAKEN;
     case S3_KEY_UNREADABLE: break;
     }
-    refuse_object(key, why, b->limits.fe_version, err);
-    return S3_OFFER_REFUSED;
+    return S3_OFFER_UNREADABLE;
 }
 
 static char *dump(json_t *owned)
@@ -267,35 +260,15 @@ static char *range_text(const struct s3_batch *b)
 void s3_batch_finish(const struct s3_batch *b, const char *next_key, struct plan *ret)
 {
     assert(b->n_files > 0);
-    /* A next key that is no UTF-8 cannot be shown; the last one of the batch is true as well. */
-    bool is_next_shown = next_key != NULL && is_utf8(span_of(next_key));
     *ret = (struct plan){
         .range = range_text(b),
         .offset_after = s3_offset_text(b->last),
         .running_offset =
             dump(json_pack("{s:s, s:s}", "startFileName", b->first, "endFileName", b->last)),
-        .end_offset = s3_offset_text(is_next_shown ? next_key : b->last),
+        .end_offset = s3_offset_text(next_key != NULL ? next_key : b->last),
         .n_files = b->n_files,
         .n_bytes = b->n_bytes,
         .has_more = next_key != NULL,
+        .watch = {.n_late = -1, .n_overwritten = -1},
     };
-}
-
-char *s3_offset_text(const char *key)
-{
-    return dump(json_pack("{s:s}", "fileName", key));
-}
-
-char *s3_offset_key(const char *offset, struct err *err)
-{
-    json_error_t why;
-    json_t *root = json_loads(offset, 0, &why);
-    const char *key = json_string_value(json_object_get(root, "fileName"));
-    char *copy = key != NULL ? xstrdup(key) : NULL;
-    json_decref(root);
-    if (copy == NULL) {
-        (void)err_say(err, "the offset %s is not {\"fileName\": \"<object key>\"}%s%s", offset,
-                      root == NULL ? ": " : "", root == NULL ? why.text : "");
-    }
-    return copy;
 }

@@ -5,12 +5,7 @@
  *
  * Several files go into one S3() call as a brace list, "dir/{a.csv,b.csv}". What a brace list
  * cannot carry goes alone, as an exact uri; what Doris cannot read at all is refused with the
- * reason. Single-threaded use.
- *
- * The range, as it is stored with the task:
- *
- *     {"form":"list", "dir":"in/", "files":[{"key":"in/a.csv","etag":"…","size":12}, …]}
- *     {"form":"exact", "pattern":"in/a[*].csv", "files":[{"key":"in/a*.csv", …}]}
+ * reason. The range, as it is stored with the task, is in s3_range.h. Single-threaded use.
  */
 #ifndef SOURCES_S3_BATCH_H
 #define SOURCES_S3_BATCH_H
@@ -25,6 +20,7 @@
 #include "base/xmalloc.h"
 #include "scheduler/source.h"
 #include "sources/s3_list.h"
+#include "sources/s3_range.h"
 
 /* Of the rewritten uri; Doris names no limit, packets and its own plans set one. */
 enum { S3_MAX_URI = 512 << 10 };
@@ -43,6 +39,8 @@ struct s3_batch_limits {
     int fe_version;  /* as in struct fe_traits */
     struct span dir; /* what the brace list stands behind: ends with '/' or is empty; borrowed */
     size_t head_len; /* length of the uri before the key */
+    const struct bad_file *bad; /* set aside so far; borrowed */
+    size_t n_bad;
 };
 
 struct s3_batch {
@@ -58,9 +56,9 @@ struct s3_batch {
 };
 
 enum s3_offer {
-    S3_OFFER_TAKEN,   /* and the batch may be closed now */
-    S3_OFFER_LATER,   /* the batch was closed before it: it begins the next one */
-    S3_OFFER_REFUSED, /* the batch is empty and this object cannot be loaded: err says why */
+    S3_OFFER_TAKEN,      /* and the batch may be closed now */
+    S3_OFFER_LATER,      /* the batch was closed before it: it begins the next one */
+    S3_OFFER_UNREADABLE, /* the batch is empty and Doris cannot read this object at all */
 };
 
 /*
@@ -74,17 +72,14 @@ char *s3_key_pattern(struct span key, int fe_version);
 
 void s3_batch_init(struct s3_batch *b, const struct s3_batch_limits *limits);
 void s3_batch_fini(struct s3_batch *b);
-enum s3_offer s3_batch_offer(struct s3_batch *b, const struct s3_object *object, struct err *err);
+/* *ret_why (static text) says of S3_OFFER_UNREADABLE what about the name is the reason. */
+enum s3_offer s3_batch_offer(struct s3_batch *b, const struct s3_object *object,
+                             const char **ret_why);
 /*
  * The plan of a batch with at least one file. `next_key` is the next matching key when it is known,
  * else NULL.
  */
 void s3_batch_finish(const struct s3_batch *b, const char *next_key, struct plan *ret);
-
-/* {"fileName": key}; the caller owns the text. */
-char *s3_offset_text(const char *key);
-/* The key of such a text, NULL and err when it is not one. The caller owns it. */
-char *s3_offset_key(const char *offset, struct err *err);
 
 #define _cleanup_s3_batch_ _cleanup_(s3_batch_fini)
 

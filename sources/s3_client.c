@@ -14,6 +14,8 @@ enum { MAX_TRIES = 3, FIRST_PAUSE_MS = 100, MAX_SHOWN = 300 };
 struct s3_client {
     const struct s3_config *config; /* borrowed */
     int64_t skew_s;                 /* the service's clock minus ours, once it complained */
+    int64_t ahead_ms;               /* the same by the last reply, an upper bound */
+    bool has_ahead;
 };
 
 /* What became of one try. */
@@ -29,6 +31,22 @@ struct s3_client *s3_client_create(const struct s3_config *config)
 void s3_client_destroy(struct s3_client *c)
 {
     free(c);
+}
+
+bool s3_client_skew_ms(const struct s3_client *c, int64_t *ret_ms)
+{
+    *ret_ms = c->ahead_ms;
+    return c->has_ahead;
+}
+
+/* The Date header has whole seconds, cut, and was written after the request was sent. */
+static void note_date(struct s3_client *c, const struct http_reply *reply, int64_t sent_ms)
+{
+    int64_t server_s = 0;
+    if (http_reply_date(reply, &server_s)) {
+        c->ahead_ms = server_s * 1000 + 999 - sent_ms;
+        c->has_ahead = true;
+    }
 }
 
 /* Everything that one request needs and that must live until it is over. */
@@ -142,8 +160,9 @@ static bool explain_key(const char *code, struct err *err)
     }
     if (strcmp(code, "ExpiredToken") == 0 || strcmp(code, "InvalidToken") == 0) {
         return err_say(err,
-                       "the session token of the access key was refused (%s); get new "
-                       "credentials and alter the job",
+                       "the session token of the access key was refused (%s): it has expired or "
+                       "belongs to another key. Get new credentials and put them into the job: "
+                       "PAUSE JOB, ALTER JOB ... INSERT with the new keys, RESUME JOB",
                        code);
     }
     if (strcmp(code, "RequestTimeTooSkewed") == 0) {
@@ -277,16 +296,18 @@ static enum attempt try_once(struct s3_client *c, const struct s3_list_request *
         .deadline_us = request->deadline_us,
         .cancel = request->cancel,
     };
+    int64_t sent_ms = clock_wall_ms();
     switch (http_run(&http, &reply, err)) {
     case HTTP_LOST: add_advice(err); return TRY_AGAIN;
     case HTTP_STOPPED:
     case HTTP_FAIL: return TRY_FAILED;
     case HTTP_DONE: break;
     }
+    note_date(c, &reply, sent_ms);
     enum attempt result = judge_reply(c, request, &reply, ret, err);
     if (result == TRY_SKEWED) {
         result = TRY_FAILED;
-        if (c->skew_s == 0 && http_reply_date(&reply, &server_s)) {
+        if (http_reply_date(&reply, &server_s)) { /* anew, since clocks may be set again */
             c->skew_s = server_s - clock_wall_us() / 1000000;
             result = TRY_SKEWED;
         }

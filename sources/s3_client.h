@@ -35,4 +35,10 @@ void s3_client_destroy(struct s3_client *c);
 bool s3_client_list(struct s3_client *c, const struct s3_list_request *request, struct s3_page *ret,
                     struct err *err);
 
+/*
+ * At most so many milliseconds is the service's clock ahead of ours, by the last reply that told;
+ * rather too many, by up to a second and the time of a request. False: no reply has told yet.
+ */
+bool s3_client_skew_ms(const struct s3_client *c, int64_t *ret_ms);
+
 #endif

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/xmalloc.h"
 #include "sources/s3_explain.h"
-#include "sources/s3_walk.h"
+#include "sources/s3_fill.h"
 
 enum {
     MOST_KEYS = 10000,     /* of an estimate */
@@ -17,11 +17,15 @@ struct estimate {
     int64_t n_batches, n_files, n_bytes; /* of whole batches */
     /* The first one: */
     struct plan plan;
-    char *first_key;    /* owned */
-    char *last_key;     /* owned */
-    bool is_cut;        /* there is more than was looked at */
-    struct err broken;  /* the listing broke off, after some whole batches */
-    struct err refused; /* the first object that Doris cannot read; the count ends before it */
+    char *first_key;   /* owned */
+    char *last_key;    /* owned */
+    bool is_cut;       /* there is more than was looked at */
+    struct err broken; /* the listing broke off, after some whole batches */
+    /* Objects that Doris cannot read; where they pause the job, the count ends before the first. */
+    int64_t n_unreadable;
+    char *unreadable_key; /* owned; the first */
+    const char *unreadable_why;
+    bool is_stopped;
 };
 
 static void estimate_fini(struct estimate *t)
@@ -30,6 +34,7 @@ static void estimate_fini(struct estimate *t)
     plan_fini(&t->plan);
     free(t->first_key);
     free(t->last_key);
+    free(t->unreadable_key);
 }
 
 static void close_batch(struct estimate *t)
@@ -53,14 +58,23 @@ static void close_batch(struct estimate *t)
 }
 
 /* False: no job can get past this object. */
-static bool take(struct estimate *t, const struct s3_object *object)
+static bool take(struct estimate *t, const struct source *s, const struct s3_object *object)
 {
-    enum s3_offer offer = s3_batch_offer(&t->batch, object, &t->refused);
+    const char *why = "";
+    enum s3_offer offer = s3_batch_offer(&t->batch, object, &why);
     if (offer == S3_OFFER_LATER) {
         close_batch(t);
-        offer = s3_batch_offer(&t->batch, object, &t->refused);
+        offer = s3_batch_offer(&t->batch, object, &why);
     }
-    return offer == S3_OFFER_TAKEN;
+    if (offer == S3_OFFER_TAKEN) {
+        return true;
+    }
+    if (t->n_unreadable++ == 0) {
+        t->unreadable_key = s3_shown_key(span_of(object->key));
+        t->unreadable_why = why;
+    }
+    t->is_stopped = s->options.is_pausing;
+    return !t->is_stopped;
 }
 
 static enum s3_walk_result count(struct estimate *t, struct s3_walk *w, struct err *err)
@@ -68,7 +82,8 @@ static enum s3_walk_result count(struct estimate *t, struct s3_walk *w, struct e
     int64_t end_us = clock_mono_us() + MOST_TIME_US;
     const struct s3_object *object = NULL;
     enum s3_walk_result result = S3_WALK_END;
-    while ((result = s3_walk_next(w, &object, err)) == S3_WALK_OBJECT && take(t, object)) {
+    while ((result = s3_walk_next(w, &object, err)) == S3_WALK_OBJECT &&
+           take(t, w->source, object)) {
         if (t->batch.is_closed) {
             close_batch(t);
         }
@@ -156,7 +171,7 @@ static void add_first(const struct estimate *t, bool has_more, struct explain *e
 
 static void add_estimate(const struct estimate *t, const struct s3_walk *w, struct explain *e)
 {
-    bool is_least = t->is_cut || err_is_set(&t->refused) || err_is_set(&t->broken);
+    bool is_least = t->is_cut || t->is_stopped || err_is_set(&t->broken);
     _cleanup_free_ char *bytes = explain_bytes(t->n_bytes);
     explain_add(e, "estimate", "%s%" PRId64 " batch%s: %" PRId64 " file%s, %s%s",
                 is_least ? "at least " : "", t->n_batches, t->n_batches == 1 ? "" : "es",
@@ -167,55 +182,105 @@ static void add_estimate(const struct estimate *t, const struct s3_walk *w, stru
     }
 }
 
-static void add_refused(const struct estimate *t, struct explain *e)
+static void add_unreadable(const struct estimate *t, int fe_version, struct explain *e)
 {
-    if (!err_is_set(&t->refused)) {
+    const char *unknown = fe_version == 0 ? " (the version of the FE is not known)" : "";
+    if (t->n_unreadable == 0) {
         return;
     }
-    if (t->n_batches == 0) {
-        explain_fail(e, "first batch", "%s", t->refused.msg);
+    if (t->is_stopped && t->n_batches == 0) {
+        explain_fail(e, "first batch",
+                     "the job will be PAUSED at its first object: \"%s\" cannot be loaded: %s%s. "
+                     "Rename it, or let the job set such files aside: \"s3.bad_files\" = "
+                     "\"quarantine\"",
+                     t->unreadable_key, t->unreadable_why, unknown);
+    } else if (t->is_stopped) {
+        explain_warn(e, "later batch",
+                     "the job will be PAUSED when it gets there: \"%s\" cannot be loaded: %s%s",
+                     t->unreadable_key, t->unreadable_why, unknown);
     } else {
-        explain_warn(e, "later batch", "the job will be PAUSED when it gets there: %s",
-                     t->refused.msg);
+        explain_warn(e, "set aside",
+                     "%" PRId64
+                     " object%s cannot be read by Doris and will be set aside, the first "
+                     "is \"%s\": %s%s. Rename what is to be loaded",
+                     t->n_unreadable, t->n_unreadable == 1 ? "" : "s", t->unreadable_key,
+                     t->unreadable_why, unknown);
     }
+}
+
+static void add_modes(const struct source *s, struct explain *e)
+{
+    static const char *const OVERWRITTEN[] = {
+        [S3_OVERWRITTEN_IGNORE] = "ignore: a file that is overwritten after it was loaded is not "
+                                  "read again; how many there are is counted",
+        [S3_OVERWRITTEN_RELOAD] =
+            "reload: a file that is overwritten is loaded again, besides what "
+            "was loaded of it before",
+        [S3_OVERWRITTEN_ERROR] = "error: the job pauses at a file that was overwritten, until "
+                                 "RETRY FILE or SKIP FILE decides about it",
+    };
+    const struct s3_options *o = &s->options;
+    enum explain_section section = e->section;
+    e->section = EXPLAIN_PROPERTIES;
+    explain_add(
+        e, "s3.discovery", "%s",
+        o->is_tracked
+            ? "tracked: every file is remembered with its ETag and size; late files, with a "
+              "key before the offset, are loaded"
+            : "ordered: files behind the offset in the byte order of their keys; late files, "
+              "with a key before it, are counted and not loaded, and so are overwritten ones");
+    if (o->is_tracked) {
+        explain_add(e, "s3.overwritten", "%s", OVERWRITTEN[o->overwritten]);
+    }
+    explain_add(
+        e, "s3.bad_files", "%s",
+        o->is_pausing
+            ? "pause: a file that cannot be loaded pauses the job"
+            : "quarantine: a file whose name Doris cannot read, or whose rows it refuses, is "
+              "set aside with the reason, and the job goes on");
+    explain_add(e, "s3.ingestion_mode", "%s",
+                o->is_one_time ? "ONE_TIME: the job is FINISHED when everything that is there is "
+                                 "loaded"
+                               : "ORDERED_LIST: the job waits for new files for ever");
+    e->section = section;
 }
 
 static enum plan_result look(struct source *s, struct estimate *t, struct s3_walk *w,
                              const char *offset, struct explain *e)
 {
+    int fe_version = t->batch.limits.fe_version;
     if (count(t, w, &t->broken) == S3_WALK_FAIL && t->n_batches == 0) {
         explain_fail(e, "source", "%s", t->broken.msg);
         return PLAN_FAIL;
     }
-    if (t->n_batches == 0 && !err_is_set(&t->refused)) {
+    if (t->n_batches == 0 && t->n_unreadable == 0) {
         add_nothing(w, offset != NULL || s->first_offset != NULL, e);
         return PLAN_EMPTY;
     }
     if (t->n_batches > 0) {
-        bool has_more =
-            t->n_batches > 1 || t->is_cut || err_is_set(&t->refused) || err_is_set(&t->broken);
+        bool has_more = t->n_batches > 1 || t->is_cut || t->is_stopped || err_is_set(&t->broken);
         add_first(t, has_more, e);
         add_estimate(t, w, e);
     }
-    add_refused(t, e);
+    add_unreadable(t, fe_version, e);
     if (err_is_set(&t->broken)) {
         explain_warn(e, "estimate", "the listing broke off: %s", t->broken.msg);
     }
-    return t->n_batches > 0 ? PLAN_RANGE : PLAN_FAIL;
+    return t->n_batches > 0 ? PLAN_RANGE : t->is_stopped ? PLAN_FAIL : PLAN_EMPTY;
 }
 
-enum plan_result s3_explain(struct source *s, const struct plan_request *request,
-                            struct plan *ret, struct explain *e)
+enum plan_result s3_explain(struct source *s, const struct plan_request *request, struct plan *ret,
+                            struct explain *e)
 {
     __attribute__((cleanup(estimate_fini))) struct estimate t = {0};
     _cleanup_s3_walk_ struct s3_walk w = {0};
-    struct s3_batch_limits limits = s->limits;
+    struct s3_batch_limits limits = s3_fill_limits(s, request);
     struct err err = {0};
-    limits.fe_version = request->fe != NULL ? request->fe->version : 0;
     s3_batch_init(&t.batch, &limits);
     add_where(s, e);
     add_unknown(s, e);
     add_limits(s, limits.fe_version, e);
+    add_modes(s, e);
     if (!s3_walk_begin(&w, s, request->offset, request->deadline_us, request->cancel, &err)) {
         explain_fail(e, "offset", "%s", err.msg);
         return PLAN_FAIL;

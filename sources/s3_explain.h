@@ -8,7 +8,7 @@
 #include "scheduler/source.h"
 
 /* As source_ops.explain. */
-enum plan_result s3_explain(struct source *s, const struct plan_request *request,
-                            struct plan *ret, struct explain *e);
+enum plan_result s3_explain(struct source *s, const struct plan_request *request, struct plan *ret,
+                            struct explain *e);
 
 #endif

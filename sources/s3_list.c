@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "sources/s3_list.h"
+#include "sources/s3_time.h"
 
 /* The elements read; all others are skipped. `path` is what encloses them, root first. */
 enum element {
@@ -14,6 +15,7 @@ enum element {
     EL_KEY,
     EL_ETAG,
     EL_SIZE,
+    EL_MODIFIED,
     EL_CODE,
     EL_MESSAGE,
     EL_REGION,
@@ -31,6 +33,7 @@ static const struct {
     {EL_CONTENTS, false, "Key", EL_KEY},
     {EL_CONTENTS, false, "ETag", EL_ETAG},
     {EL_CONTENTS, false, "Size", EL_SIZE},
+    {EL_CONTENTS, false, "LastModified", EL_MODIFIED},
     {EL_OTHER, true, "Code", EL_CODE},
     {EL_OTHER, true, "Message", EL_MESSAGE},
     {EL_OTHER, true, "Region", EL_REGION},
@@ -218,6 +221,7 @@ static void end_element(struct reader *r, enum element element)
             refuse(r, "the size of an object is not a number");
         }
         break;
+    case EL_MODIFIED: r->object.modified_ms = s3_time_ms(span_trim(text)); break;
     case EL_CODE: put_text(&page->error_code, span_dup(span_trim(text))); break;
     case EL_MESSAGE: put_text(&page->error_message, span_dup(span_trim(text))); break;
     case EL_REGION: put_text(&page->error_region, span_dup(span_trim(text))); break;

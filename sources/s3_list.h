@@ -24,6 +24,7 @@ struct s3_object {
     char *key;  /* owned, decoded, without NUL bytes */
     char *etag; /* owned, without quotes; "" when the service sent none */
     int64_t size;
+    int64_t modified_ms; /* LastModified; 0 when the service sent none that can be read */
 };
 
 struct s3_page {

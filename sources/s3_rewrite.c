@@ -105,7 +105,8 @@ char *s3_rewrite(const struct insert_spec *insert, const struct spec_prop *uri, 
                  const char *range, const char *label, struct err *err)
 {
     _cleanup_free_ char *key = s3_range_pattern(range, err);
-    _cleanup_free_ char *clause = label != NULL ? xasprintf(" WITH LABEL `%s`", label) : NULL;
+    bool has_label = label != NULL && label[0] != '\0';
+    _cleanup_free_ char *clause = has_label ? xasprintf(" WITH LABEL `%s`", label) : NULL;
     if (key == NULL) {
         return NULL;
     }

@@ -15,7 +15,8 @@ char *s3_range_pattern(const char *range, struct err *err);
 
 /*
  * `uri` is the property of insert->tvf_props to replace, `head` the part of its value before the
- * key; they stay as the user wrote them. `label` NULL: none is put. The caller owns the text.
+ * key; they stay as the user wrote them. `label` NULL: none is put, and one of the user's
+ * stays; "": that one is taken out, too. The caller owns the text.
  */
 char *s3_rewrite(const struct insert_spec *insert, const struct spec_prop *uri, struct span head,
                  const char *range, const char *label, struct err *err);

@@ -5,11 +5,14 @@
 
 #include "base/xmalloc.h"
 #include "sources/glob.h"
-#include "sources/s3_batch.h"
+#include "sources/s3_back.h"
 #include "sources/s3_explain.h"
+#include "sources/s3_fill.h"
+#include "sources/s3_plan.h"
 #include "sources/s3_rewrite.h"
 #include "sources/s3_source.h"
-#include "sources/s3_walk.h"
+#include "sources/s3_tracked.h"
+#include "sources/s3_verify.h"
 
 #define DETAIL "errCode = 2, detailMessage = " /* as Doris begins what it says of properties */
 #define FORM   "{\"fileName\":\"<key>\"}"
@@ -23,6 +26,8 @@ static void source_destroy(struct source *s)
     if (s == NULL) {
         return;
     }
+    s3_sweep_fini(&s->sweep);
+    s3_back_fini(&s->back);
     s3_client_destroy(s->client);
     glob_destroy(s->glob);
     s3_config_fini(&s->config);
@@ -96,13 +101,15 @@ static bool fill(struct source *s, struct err *err)
         return err_prefix(err, "Invalid uri: ");
     }
     s->client = s3_client_create(&s->config);
-    return read_limits(s, err) && (offset == NULL || parse_offset(offset, &s->first_offset, err));
+    return s3_options_read(s->spec, &s->options, err) && read_limits(s, err) &&
+           (offset == NULL || parse_offset(offset, &s->first_offset, err));
 }
 
 static struct source *source_create(const struct job_spec *spec, struct err *err)
 {
     struct source *s = xcalloc(1, sizeof(*s));
     s->spec = spec;
+    s->watch = (struct source_watch){.n_late = -1, .n_overwritten = -1};
     if (!fill(s, err)) {
         source_destroy(s);
         return NULL;
@@ -126,52 +133,6 @@ static bool source_check(struct source *s, int64_t deadline_us, const struct can
     return true;
 }
 
-/*
- * Fills the batch. When a limit closed it, the walk goes on in the same page only, for the next
- * matching key: the newest one that is known (Doris shows it as EndOffset).
- */
-static enum plan_result fill_batch(struct s3_walk *w, struct s3_batch *b, struct plan *ret,
-                                   struct err *err)
-{
-    const struct s3_object *object = NULL;
-    while (!b->is_closed) {
-        enum s3_walk_result result = s3_walk_next(w, &object, err);
-        if (result == S3_WALK_FAIL) {
-            return PLAN_FAIL;
-        }
-        if (result == S3_WALK_END) {
-            break;
-        }
-        switch (s3_batch_offer(b, object, err)) {
-        case S3_OFFER_REFUSED: return PLAN_FAIL;
-        case S3_OFFER_LATER: w->at--; break; /* closed now; it is the next key */
-        case S3_OFFER_TAKEN: break;
-        }
-    }
-    if (b->n_files == 0) {
-        return PLAN_EMPTY;
-    }
-    const struct s3_object *next = b->is_closed ? s3_walk_in_page(w) : NULL;
-    s3_batch_finish(b, next != NULL ? next->key : NULL, ret);
-    ret->has_more = next != NULL || (b->is_closed && w->page.is_truncated);
-    return PLAN_RANGE;
-}
-
-static enum plan_result source_plan(struct source *s, const struct plan_request *request,
-                                    struct plan *ret, struct err *err)
-{
-    _cleanup_s3_walk_ struct s3_walk w = {0};
-    _cleanup_s3_batch_ struct s3_batch batch = {0};
-    struct s3_batch_limits limits = s->limits;
-    limits.fe_version = request->fe != NULL ? request->fe->version : 0;
-    s3_batch_init(&batch, &limits);
-    *ret = (struct plan){0};
-    if (!s3_walk_begin(&w, s, request->offset, request->deadline_us, request->cancel, err)) {
-        return PLAN_FAIL;
-    }
-    return fill_batch(&w, &batch, ret, err);
-}
-
 static char *source_rewrite(const struct source *s, const char *range, const char *label,
                             struct err *err)
 {
@@ -179,40 +140,22 @@ static char *source_rewrite(const struct source *s, const char *range, const cha
     return s3_rewrite(&s->spec->insert, s->uri, head, range, label, err);
 }
 
-/* issue 5: placeholders until the S3 source tracks, verifies and sets aside. */
 static bool source_is_tracking(const struct source *s)
 {
-    (void)s;
-    return false;
+    return s->options.is_tracked;
 }
 
 static bool source_sets_aside(const struct source *s)
 {
-    (void)s;
-    return false;
-}
-
-static enum verify_result source_verify(struct source *s, const char *range, int64_t deadline_us,
-                                        const struct cancel *cancel, struct err *err)
-{
-    (void)s;
-    (void)range;
-    (void)deadline_us;
-    (void)cancel;
-    (void)err;
-    return VERIFY_SAME;
+    return !s->options.is_pausing;
 }
 
 static bool source_marks(const struct source *s, const char *range, bool is_bad,
                          struct file_marks *ret, struct bad_file *ret_bad, struct err *err)
 {
-    (void)s;
-    (void)range;
-    (void)is_bad;
-    (void)ret_bad;
-    (void)err;
-    *ret = (struct file_marks){0};
-    return true;
+    struct s3_mark_rules rules = s3_fill_rules(s);
+    return is_bad ? s3_range_bad(range, &rules, ret, ret_bad, err)
+                  : s3_range_marks(range, &rules, ret, err);
 }
 
 static bool is_later(const char *offset, const char *than)
@@ -225,7 +168,13 @@ static bool is_later(const char *offset, const char *than)
 
 static char *show_offset(const char *offset)
 {
-    return xstrdup(offset);
+    struct err ignored = {0};
+    _cleanup_free_ char *key = s3_offset_key(offset, &ignored);
+    if (key == NULL || s3_is_utf8(span_of(key))) {
+        return xstrdup(offset);
+    }
+    _cleanup_free_ char *shown = s3_whole_key(span_of(key));
+    return s3_offset_text(shown); /* without the bytes that only we read */
 }
 
 const struct source_ops s3_source_ops = {
@@ -234,8 +183,8 @@ const struct source_ops s3_source_ops = {
     .destroy = source_destroy,
     .check = source_check,
     .is_tracking = source_is_tracking,
-    .plan = source_plan,
-    .verify = source_verify,
+    .plan = s3_plan,
+    .verify = s3_verify,
     .marks = source_marks,
     .sets_aside = source_sets_aside,
     .rewrite = source_rewrite,

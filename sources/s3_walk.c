@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/xmalloc.h"
 #include "sources/s3_walk.h"
@@ -20,8 +21,8 @@ void s3_walk_fini(struct s3_walk *w)
     free(w->start_after);
 }
 
-bool s3_walk_begin(struct s3_walk *w, struct source *s, const char *offset, int64_t deadline_us,
-                   const struct cancel *cancel, struct err *err)
+void s3_walk_begin_behind(struct s3_walk *w, struct source *s, const char *key, int64_t deadline_us,
+                          const struct cancel *cancel)
 {
     *w = (struct s3_walk){
         .source = s,
@@ -29,29 +30,47 @@ bool s3_walk_begin(struct s3_walk *w, struct source *s, const char *offset, int6
                     .max_keys = PAGE_KEYS,
                     .deadline_us = deadline_us,
                     .cancel = cancel},
+        .start_after = key != NULL ? xstrdup(key) : NULL,
     };
-    if (offset == NULL) {
-        offset = s->first_offset;
-    }
-    if (offset != NULL) {
-        w->start_after = s3_offset_key(offset, err);
-    }
-    return offset == NULL || w->start_after != NULL;
+}
+
+bool s3_walk_begin(struct s3_walk *w, struct source *s, const char *offset, int64_t deadline_us,
+                   const struct cancel *cancel, struct err *err)
+{
+    const char *text = offset != NULL ? offset : s->first_offset;
+    _cleanup_free_ char *key = text != NULL ? s3_offset_key(text, err) : NULL;
+    s3_walk_begin_behind(w, s, key, deadline_us, cancel);
+    return text == NULL || key != NULL;
+}
+
+const char *s3_walk_last(const struct s3_walk *w)
+{
+    assert(w->page.n_objects > 0);
+    return w->page.objects[w->page.n_objects - 1].key;
+}
+
+static bool is_spent(const struct s3_walk *w)
+{
+    return (w->max_pages > 0 && w->n_pages >= w->max_pages) ||
+           (w->pause_us > 0 && clock_mono_us() >= w->pause_us);
 }
 
 static enum s3_walk_result walk_page(struct s3_walk *w, struct err *err)
 {
-    if (w->is_begun && !w->page.is_truncated) {
+    if (w->is_over || (w->is_begun && !w->page.is_truncated)) {
         return S3_WALK_END;
     }
-    if (w->is_begun) {
-        assert(w->page.n_objects > 0); /* s3_page_check() */
+    if (w->is_begun && is_spent(w)) {
+        return S3_WALK_PAUSE;
+    }
+    if (w->is_begun) { /* s3_page_check(): a page with more behind it is not empty */
         free(w->start_after);
-        w->start_after = xstrdup(w->page.objects[w->page.n_objects - 1].key);
+        w->start_after = xstrdup(s3_walk_last(w));
     }
     s3_page_fini(&w->page);
     w->request.start_after = w->start_after;
     w->is_begun = true;
+    w->n_pages++;
     w->at = 0;
     return s3_client_list(w->source->client, &w->request, &w->page, err) ? S3_WALK_OBJECT
                                                                          : S3_WALK_FAIL;
@@ -60,9 +79,13 @@ static enum s3_walk_result walk_page(struct s3_walk *w, struct err *err)
 /* The next object of the page in hand that is to be loaded; NULL at the end of the page. */
 const struct s3_object *s3_walk_in_page(struct s3_walk *w)
 {
-    while (w->at < w->page.n_objects) {
+    while (!w->is_over && w->at < w->page.n_objects) {
         const struct s3_object *o = &w->page.objects[w->at++];
         struct span key = span_of(o->key);
+        if (w->until.p != NULL && span_cmp(key, w->until) > 0) {
+            w->is_over = true;
+            break;
+        }
         w->n_seen++;
         if (o->size == 0 || key.p[key.n - 1] == '/') {
             w->n_skipped++;

@@ -9,6 +9,28 @@
 #include "sources/s3_batch.h"
 #include "sources/s3_client.h"
 #include "sources/s3_config.h"
+#include "sources/s3_options.h"
+
+/* Of "s3.discovery"="tracked", between two plans. Lost with the process, and found again. */
+struct s3_sweep {
+    char *offset;    /* owned key: the committed offset of the last plan */
+    char *frontier;  /* owned key: all up to here is remembered, the tail is behind it; or NULL */
+    char *cursor;    /* owned key: the sweep goes on behind it; NULL: from the beginning */
+    bool has_found;  /* by this sweep, or behind it */
+    bool is_clean;   /* the last whole sweep found nothing, and nothing was found since */
+    bool was_behind; /* the last range was one of the sweep */
+    int64_t n_tail;  /* ranges of the tail in a row */
+    int64_t n_overwritten; /* counted by this sweep so far */
+};
+
+/* Of "s3.discovery"="ordered": the look back at what was passed, between two plans. */
+struct s3_back {
+    char *cursor;       /* owned key; NULL: from the beginning */
+    int64_t next_us;    /* monotonic: not before this */
+    int64_t n_late;     /* counted by this look so far */
+    int64_t clock_us;   /* wall clock minus monotonic one, when looked at last; 0: never */
+    int64_t stepped_ms; /* by how much the wall clock was set forward since the job began */
+};
 
 struct source {
     const struct job_spec *spec; /* borrowed */
@@ -18,6 +40,10 @@ struct source {
     struct glob *glob;             /* owned */
     struct s3_batch_limits limits; /* fe_version is set anew for each plan */
     char *first_offset;            /* owned: property "offset", NULL when none */
+    struct s3_options options;
+    struct s3_sweep sweep;
+    struct s3_back back;
+    struct source_watch watch; /* of the last whole look */
     bool has_logged_skips;
 };
 
@@ -28,19 +54,35 @@ struct s3_walk {
     struct s3_page page;
     size_t at; /* in page */
     bool is_begun;
+    /* May be set before the first step: */
+    struct span until; /* borrowed; nothing behind this key; p NULL: to the end of the listing */
+    int64_t max_pages; /* 0: any number; S3_WALK_PAUSE after them */
+    int64_t pause_us;  /* monotonic; 0: never; the same by time, at the end of a page */
+    bool is_over;      /* a key behind `until` was seen */
+    int64_t n_pages;
     int64_t n_skipped; /* empty objects and directory markers */
     int64_t n_seen;    /* objects looked at, of whatever name */
 };
 
-enum s3_walk_result { S3_WALK_OBJECT, S3_WALK_END, S3_WALK_FAIL };
+enum s3_walk_result {
+    S3_WALK_OBJECT,
+    S3_WALK_PAUSE, /* at the end of a page; there is more */
+    S3_WALK_END,
+    S3_WALK_FAIL,
+};
 
 /* `offset` NULL: from the job's first offset. False: the offset is not one. */
 bool s3_walk_begin(struct s3_walk *w, struct source *s, const char *offset, int64_t deadline_us,
                    const struct cancel *cancel, struct err *err);
+/* From behind `key`, NULL: from the first of all. */
+void s3_walk_begin_behind(struct s3_walk *w, struct source *s, const char *key, int64_t deadline_us,
+                          const struct cancel *cancel);
 /* The next matching object, borrowed until the next call. */
 enum s3_walk_result s3_walk_next(struct s3_walk *w, const struct s3_object **ret, struct err *err);
 /* The same within the page in hand; NULL at its end. */
 const struct s3_object *s3_walk_in_page(struct s3_walk *w);
+/* The last key of the page in hand, which is not empty. */
+const char *s3_walk_last(const struct s3_walk *w);
 void s3_walk_fini(struct s3_walk *w);
 
 #define _cleanup_s3_walk_ _cleanup_(s3_walk_fini)

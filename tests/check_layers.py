@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 SCHEDULER_INTERFACES = {"scheduler/%s.h" % name
-                        for name in ("source", "sink", "spec", "cancel", "record", "explain")}
+                        for name in ("source", "sink", "spec", "cancel", "record", "explain", "files")}
 EVERYTHING = {"base", "parser", "scheduler", "sources", "proxy"}
 
 # folder: the folders of ours it may include from

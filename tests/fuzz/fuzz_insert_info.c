@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/xmalloc.h"
 #include "sources/fe_error.h"
@@ -9,6 +10,7 @@
 #include "sources/fe_text.h"
 #include "sources/fe_version.h"
 #include "sources/insert_info.h"
+#include "sources/insert_offsets.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,7 +23,7 @@ static void must_lie_in(struct span field, struct span text)
     }
 }
 
-/* All that reads what an FE says in words: the info string, errors, version, redirects. */
+/* All that reads what an FE says in words: info string, errors, version, redirects, a table. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span text = {.p = (const char *)data, .n = size};
@@ -48,6 +50,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must_lie_in(host_port, text);
     }
     char *shown = xmemdup0(data, size);
+    char *replication = insert_offsets_replication(shown);
+    assert(replication == NULL || strstr(shown, replication) != NULL);
+    free(replication);
     fe_text_make_utf8(shown);
     free(shown);
     return 0;

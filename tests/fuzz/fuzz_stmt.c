@@ -145,6 +145,9 @@ static void check_stmt(struct stmt *s, struct span whole)
     case STMT_SHOW_CREATE_JOB:
     case STMT_DROP_JOB: assert(s->u.job.name[0] != '\0'); break;
     case STMT_CANCEL_TASK:
+    case STMT_DECIDE_FILE:
+        assert(s->u.job.name[0] != '\0' && (s->u.job.file == NULL || s->u.job.file[0] != '\0'));
+        break;
     case STMT_RESOLVE_TASK: assert(s->u.job.name[0] != '\0' && s->u.job.task_id > 0); break;
     case STMT_VIEW_QUERY: check_view(&s->u.view); break;
     }

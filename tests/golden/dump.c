@@ -175,6 +175,14 @@ void dump_stmt(const struct stmt *s, struct buf *out)
         buf_printf(b, " RESOLVE TASK %" PRId64 " AS %s", job->task_id,
                    job->is_committed ? "COMMITTED" : "ABORTED");
         break;
+    case STMT_DECIDE_FILE:
+        put_named(b, "ALTER JOB ", job);
+        buf_append_text(b, job->is_skip ? " SKIP " : " RETRY ");
+        buf_append_text(b, job->file != NULL ? "FILE " : "ALL FILES");
+        if (job->file != NULL) {
+            put_string(b, job->file);
+        }
+        break;
     case STMT_CANCEL_TASK:
         put_where(b, "CANCEL TASK ", job);
         buf_printf(b, " AND taskId = %" PRId64, job->task_id);

@@ -4,9 +4,9 @@
  *     s3_tool check|plan|all|pages FE_VERSION key=value …
  *
  * Keys are properties of S3(); "job.x" is the job's property x; "offset" is where plan begins. One
- * JSON object a line: check {"empty":…}, plan the next range, all every range up to the end, pages
- * {"keys":[…]} for each page of PAGE_KEYS keys behind the pattern's prefix. An error is
- * {"error":…} and status 1.
+ * JSON object a line: check {"empty":…}, plan the next range, all every range up to the end, with
+ * {"aside":…} for what Doris cannot read, pages {"keys":[…]} for each page of PAGE_KEYS keys behind
+ * the pattern's prefix. An error is {"error":…} and status 1.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -94,6 +94,19 @@ static int print_plan(const struct source *s, const struct plan *plan, struct er
     return 0;
 }
 
+static void print_aside(const struct plan *plan)
+{
+    json_t *files = json_array();
+    for (size_t i = 0; i < plan->n_bad; i++) {
+        const struct bad_file *b = &plan->bad[i];
+        (void)json_array_append_new(files, json_pack("{s:s, s:s, s:s, s:I}", "key", b->key,
+                                                     "reason", b->reason, "etag", b->etag, "size",
+                                                     (json_int_t)b->size));
+    }
+    print(json_pack("{s:o, s:o, s:b}", "aside", files, "after",
+                    json_loads(plan->offset_after, 0, NULL), "more", plan->has_more));
+}
+
 static int run_check(struct source *s, struct err *err)
 {
     bool is_empty = false;
@@ -116,6 +129,11 @@ static int run_plans(struct source *s, const char *offset, const struct fe_trait
             .offset = at, .fe = fe, .deadline_us = clock_mono_us() + TIME_LIMIT_US};
         switch (s3_source_ops.plan(s, &request, &plan, err)) {
         case PLAN_ASIDE:
+            print_aside(&plan);
+            free(at);
+            at = xstrdup(plan.offset_after);
+            is_over = !is_all;
+            break;
         case PLAN_REFUSED:
         case PLAN_FAIL: rc = print_error(err); break;
         case PLAN_EMPTY:

@@ -10,12 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/span.h"
 #include "scheduler/sink.h"
 #include "scheduler/source.h"
 #include "scheduler/spec.h"
 #include "scheduler/store.h"
 
-enum { FAKE_TABLES = 4, FAKE_UNITS = 40, FAKE_LABELS = 4096, FAKE_SCRIPT = 64 };
+enum { FAKE_TABLES = 100, FAKE_UNITS = 300, FAKE_LABELS = 4096, FAKE_SCRIPT = 128 };
 
 /* What becomes of a load. */
 enum fake_load {
@@ -33,6 +34,7 @@ enum fake_load {
     FAKE_LOST_UNSEEN,             /* it never arrived */
     N_FAKE_RANDOM,                /* those above may be drawn at random */
     FAKE_BLOCKED = N_FAKE_RANDOM, /* until canceled (killed: ABORTED, lost) or let go (OK) */
+    FAKE_ROLLED_BACK,             /* transactional: the link is gone before COMMIT */
 };
 
 struct fake_label {
@@ -40,7 +42,9 @@ struct fake_label {
     enum label_state state;
     int n_asked;
     int table;
-    int64_t unit;
+    int64_t first, last; /* units */
+    int64_t txn;
+    bool has_row; /* transactional: an offset row was written with it */
     bool is_forgotten;
 };
 
@@ -51,6 +55,10 @@ struct fake_doris {
     size_t n_labels;
     int rows[FAKE_TABLES][FAKE_UNITS + 1];      /* visible */
     bool is_empty[FAKE_TABLES][FAKE_UNITS + 1]; /* proved empty instead */
+    bool is_bad[FAKE_TABLES][FAKE_UNITS + 1];   /* refused for its rows */
+    int64_t n_txns;                             /* the newest id given out */
+    int64_t n_loads;                            /* statements that were sent */
+    int64_t label_keep_s, label_num;            /* as traits() tells; 0: not told */
     enum fake_load script[FAKE_SCRIPT];         /* the next loads; FAKE_OK after them */
     size_t n_script, i_script;
     const char *deaf_db; /* questions about its labels are not answered */
@@ -77,14 +85,31 @@ static inline int fake_doris_outage(struct fake_doris *d)
     pthread_mutex_unlock(&d->lock);
     return n;
 }
+void fake_doris_set_bad(struct fake_doris *d, int table, int64_t unit, bool is_bad);
+/* Others begin so many transactions. */
+void fake_doris_skip_txns(struct fake_doris *d, int64_t n);
+void fake_doris_set_memory(struct fake_doris *d, int64_t keep_s, int64_t num);
+int64_t fake_doris_n_loads(struct fake_doris *d);
 int fake_doris_n_blocked(struct fake_doris *d);
-/* Units 1 .. n of the table are there once (or were empty) and no other is. */
+/* Units 1 .. n of the table are there once (or were empty), but bad ones, and no other is. */
 bool fake_doris_has_exactly(struct fake_doris *d, int table, int64_t n);
 
 extern const struct sink_ops fake_sink_ops;
 extern const struct source_ops fake_source_ops;
 
-/* The job's property "units" says how many there are; "e" before the number: and then the end. */
+/* What all fake sources look at; set while no run is under way. */
+enum { FAKE_VERIFIES = 8 };
+struct fake_bucket {
+    enum verify_result verify[FAKE_VERIFIES]; /* what the next verify()s find; VERIFY_SAME after */
+    _Atomic int i_verify;                     /* asked so often */
+    _Atomic int n_read;                       /* tracked units that the last plan has read */
+    _Atomic int n_passes;
+    _Atomic int n_late;
+};
+extern struct fake_bucket fake_bucket;
+bool fake_range(struct span range, int64_t *ret_first, int64_t *ret_last);
+
+/* The job's properties are the words of sched_fake_source.c. */
 bool fake_make_spec(const struct job_record *job, int64_t default_interval_s,
                     struct job_spec **ret_spec, struct err *err);
 

@@ -16,6 +16,8 @@ static bool wants_run(const struct job *j, enum run_kind *ret)
     case PHASE_FENCING: *ret = RUN_FENCE; return true;
     case PHASE_IDLE:
     case PHASE_INTENT:
+    case PHASE_ASIDE:
+    case PHASE_OWNER:
     case PHASE_WAITING:
     case PHASE_RETRY:
     case PHASE_COMMIT:
@@ -41,7 +43,8 @@ static void check_job(const struct job *j)
     int64_t n_counted = j->rec.n_succeeded + j->rec.n_failed + j->rec.n_canceled;
     assert_int_equal(j->n_tasks, n_counted < STORE_TASKS_KEPT ? n_counted : STORE_TASKS_KEPT);
     /* Writes are made within one turn. */
-    assert_false(step->phase == PHASE_INTENT || step->phase == PHASE_COMMIT ||
+    assert_false(step->phase == PHASE_INTENT || step->phase == PHASE_ASIDE ||
+                 step->phase == PHASE_OWNER || step->phase == PHASE_COMMIT ||
                  step->phase == PHASE_END);
     if (wants_run(j, &kind)) {
         assert_true(j->is_held || (j->run != NULL && j->run->kind == kind));
@@ -102,7 +105,7 @@ void rig_begin(struct rig *g)
         .sink = (struct sink *)&g->doris,
         .make_spec = fake_make_spec,
         .step = g->step,
-        .n_runners = N_RUNNERS,
+        .n_runners = g->n_runners,
         .max_jobs = g->max_jobs,
         .default_interval_s = g->interval_s,
         .task_timeout_s = 10,
@@ -114,7 +117,7 @@ void rig_begin(struct rig *g)
         assert_true(sched_start(g->s, &err));
         return;
     }
-    g->s->pool = run_pool_create(N_RUNNERS, g->s->queue, &err);
+    g->s->pool = run_pool_create(g->n_runners, g->s->queue, options.store_ops, options.store, &err);
     assert_non_null(g->s->pool);
     for (size_t i = 0; i < g->s->n_jobs; i++) {
         sched_job_start(g->s->jobs[i]);
@@ -150,7 +153,10 @@ struct rig *rig_create(bool has_thread)
                                    .resume_delay_ms = 1,
                                    .label_window_ms = 60000,
                                    .fence_after_ms = 0,
-                                   .n_tries = 2};
+                                   .n_tries = 2,
+                                   .max_bad = 3};
+    g->n_runners = N_RUNNERS;
+    fake_bucket = (struct fake_bucket){0};
     fixture_init(&g->file);
     fake_doris_init(&g->doris);
     g->base = event_base_new();
@@ -258,6 +264,15 @@ const char *rig_change(struct rig *g, enum sched_op op, const char *name)
     return rig_ask(g, r);
 }
 
+const char *rig_file(struct rig *g, const char *name, const char *key, bool is_retry)
+{
+    struct sched_request *r = rig_request(g, SCHED_FILE, name);
+    r->job_id = rig_job(g, name)->rec.id;
+    r->file_key = key != NULL ? xstrdup(key) : NULL;
+    r->is_retry = is_retry;
+    return rig_ask(g, r);
+}
+
 const char *rig_resolve(struct rig *g, const char *name, int64_t task_id, bool is_committed)
 {
     (void)rig_ask(g, rig_request(g, SCHED_FIND, name));
@@ -288,4 +303,10 @@ void rig_crash(struct rig *g)
     rig_end(g, 0);
     g->store.fail_to = 0;
     rig_begin(g);
+}
+
+void rig_set_runners(struct rig *g, size_t n)
+{
+    g->n_runners = n;
+    rig_crash(g);
 }

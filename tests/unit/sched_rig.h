@@ -10,7 +10,7 @@
 #include "tests/unit/sched_fakes.h"
 #include "tests/unit/store_fixture.h"
 
-enum { DEADLINE_MS = 15 * 1000, N_RUNNERS = 2, LONG_DRAIN_MS = 10 * 1000 };
+enum { DEADLINE_MS = 15 * 1000, N_RUNNERS = 3, LONG_DRAIN_MS = 10 * 1000 };
 
 struct rig {
     struct fixture file;
@@ -22,6 +22,7 @@ struct rig {
     size_t n_answered;
     struct step_config step;
     int64_t max_jobs;
+    size_t n_runners;
     int64_t interval_s;
     struct sched *s;
     bool has_thread;
@@ -33,6 +34,8 @@ void rig_begin(struct rig *g);
 void rig_end(struct rig *g, int64_t drain_ms);
 /* A crash, and the next start: nothing more is written, nothing is drained. */
 void rig_crash(struct rig *g);
+/* The same, with another number of runners. */
+void rig_set_runners(struct rig *g, size_t n);
 /* Waits for something to happen, and looks at everything. */
 void rig_turn(struct rig *g);
 
@@ -54,6 +57,8 @@ struct sched_request *rig_create_request(struct rig *g, const char *name, const 
                                          const char *units);
 void rig_create_job(struct rig *g, const char *name, const char *db, int table, const char *units);
 const char *rig_change(struct rig *g, enum sched_op op, const char *name);
+/* `key` NULL: all files. */
+const char *rig_file(struct rig *g, const char *name, const char *key, bool is_retry);
 const char *rig_resolve(struct rig *g, const char *name, int64_t task_id, bool is_committed);
 struct job *rig_job(const struct rig *g, const char *name);
 /* Committed up to there, and no task is open. */

@@ -6,7 +6,8 @@
  *
  * Prints one line of JSON per run. Options: fe=host:port (may be repeated), http=host:port, user=,
  * password=, connect_ms=, deadline_ms=, timeout_s=, db=, target=db.table, prop=key:value,
- * tvf=key:value, repeat=N (one after the other), threads=N (at once), pad=N (blanks behind the
+ * tvf=key:value, row=job:task:range (for label; a load with prop=guarantee:transactional has
+ * 7:1:r1), verify=same|changed|fail, repeat=N (one after the other), threads=N (at once), pad=N (blanks behind the
  * SQL), cancel=now, cancel=eof (raised when standard input ends).
  */
 #include <assert.h>
@@ -37,6 +38,10 @@ struct tool {
     int64_t repeat;
     int64_t pad;
     int64_t threads;
+    struct offset_row row;
+    bool has_row;
+    enum verify_result verified;
+    bool is_verified;
     struct cancel cancel;
     bool is_cancelable;
     bool is_canceled;
@@ -91,6 +96,37 @@ static void set_address(struct tool *t, const char *key, char *value)
     t->fes[t->options.n_addresses++] = (struct fe_address){.host = value, .port = port};
 }
 
+static void set_row(struct tool *t, char *value)
+{
+    char *task = cut(value, ':', true);
+    t->row.range = cut(task, ':', true);
+    t->row.job_id = number(value);
+    t->row.task_id = number(task);
+    t->has_row = true;
+}
+
+static void set_verify(struct tool *t, const char *value)
+{
+    static const char *const names[] = {"same", "changed", "fail"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            t->verified = (enum verify_result)i;
+            t->is_verified = true;
+            return;
+        }
+    }
+    die("neither same, changed nor fail", value);
+}
+
+static enum verify_result verify(void *arg, struct err *err)
+{
+    const struct tool *t = arg;
+    if (t->verified != VERIFY_SAME) {
+        (void)err_say(err, "the tool was told so");
+    }
+    return t->verified;
+}
+
 static void set_option(struct tool *t, const char *key, char *value)
 {
     int64_t tls = -1; /* enum fe_tls */
@@ -130,6 +166,10 @@ static void set_option(struct tool *t, const char *key, char *value)
         add_prop(t->props, &t->spec.n_props, value);
     } else if (strcmp(key, "tvf") == 0) {
         add_prop(t->tvf_props, &t->spec.insert.n_tvf_props, value);
+    } else if (strcmp(key, "row") == 0) {
+        set_row(t, value);
+    } else if (strcmp(key, "verify") == 0) {
+        set_verify(t, value);
     } else if (strcmp(key, "cancel") == 0) {
         t->is_cancelable = strcmp(value, "eof") == 0;
         t->is_canceled = strcmp(value, "now") == 0;
@@ -156,17 +196,20 @@ static json_t *run_load(struct tool *t, int64_t deadline_us, struct err *err)
         .spec = &t->spec,
         .label = t->args[1],
         .sql = sql,
+        .row = t->row,
+        .verify = t->is_verified ? verify : NULL,
+        .verify_arg = t,
         .timeout_s = t->timeout_s,
         .deadline_us = deadline_us,
         .cancel = cancel_of(t),
     };
     enum load_result result = insert_sink_ops.load(t->sink, &request, &report, err);
-    json_t *out = json_pack("{s:s, s:o, s:o, s:o, s:b, s:I, s:I}", "result",
-                            load_result_name(result), "txn_id", text_or_null(report.txn_id),
-                            "tracking_url", text_or_null(report.tracking_url), "first_error",
-                            text_or_null(report.first_error), "is_data_error", report.is_data_error,
-                            "scanned_rows", (json_int_t)report.stat.scanned_rows, "filtered_rows",
-                            (json_int_t)report.stat.filtered_rows);
+    json_t *out = json_pack(
+        "{s:s, s:b, s:o, s:o, s:o, s:b, s:I, s:I}", "result", load_result_name(result),
+        "is_changed", report.is_changed, "txn_id", text_or_null(report.txn_id), "tracking_url",
+        text_or_null(report.tracking_url), "first_error", text_or_null(report.first_error),
+        "is_data_error", report.is_data_error, "scanned_rows", (json_int_t)report.stat.scanned_rows,
+        "filtered_rows", (json_int_t)report.stat.filtered_rows);
     load_report_fini(&report);
     free(sql);
     return out;
@@ -178,12 +221,14 @@ static json_t *run_label(struct tool *t, int64_t deadline_us, struct err *err)
     struct label_request request = {
         .db = t->args[1],
         .label = t->args[2],
+        .row = t->has_row ? &t->row : NULL,
         .deadline_us = deadline_us,
         .cancel = cancel_of(t),
     };
     enum label_state state = insert_sink_ops.label(t->sink, &request, &report, err);
-    json_t *out = json_pack("{s:s, s:o, s:o}", "result", label_state_name(state), "txn_id",
-                            text_or_null(report.txn_id), "reason", text_or_null(report.reason));
+    json_t *out = json_pack("{s:s, s:o, s:o, s:o}", "result", label_state_name(state), "txn_id",
+                            text_or_null(report.txn_id), "reason", text_or_null(report.reason),
+                            "evidence", text_or_null(report.evidence));
     label_report_fini(&report);
     return out;
 }
@@ -210,7 +255,9 @@ static json_t *run_command(struct tool *t, int64_t deadline_us, struct err *err)
     } else {
         die("unknown command, or wrong number of arguments", command);
     }
-    return json_pack("{s:b, s:i}", "result", is_ok, "version", traits.version);
+    return json_pack("{s:b, s:i, s:I, s:I}", "result", is_ok, "version", traits.version,
+                     "label_keep_s", (json_int_t)traits.label_keep_s, "label_num",
+                     (json_int_t)traits.label_num);
 }
 
 static void *run(void *arg)
@@ -268,6 +315,7 @@ int main(int argc, char **argv)
         .timeout_s = 20,
         .repeat = 1,
         .threads = 1,
+        .row = {.job_id = 7, .task_id = 1, .range = "r1", .offset = "{\"fileName\":\"a'b\"}"},
     };
     pthread_t watcher = 0;
     int at = 1;

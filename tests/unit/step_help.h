@@ -19,6 +19,7 @@ static const struct step_config config __attribute__((unused)) = {
     .label_window_ms = 60000,
     .fence_after_ms = 5000,
     .n_tries = 4,
+    .max_bad = 10,
 };
 
 static inline struct step_out do_step(struct step_job *job, struct step_event event)
@@ -61,6 +62,14 @@ static inline struct step_out label(struct step_job *job, enum label_state state
 {
     return do_step(
         job, (struct step_event){.kind = EV_LABEL, .now = {wall_ms, wall_ms}, .u.label = state});
+}
+
+/* The last write is long ago: nothing is sent before the store has taken another one. */
+static inline void loads_again(struct step_job *job, struct step_out out)
+{
+    assert_int_equal(out.action, ACT_STORE_JOB);
+    assert_int_equal(job->phase, PHASE_OWNER);
+    assert_int_equal(stored(job).action, ACT_LOAD);
 }
 
 static inline struct step_job new_job(void)

@@ -16,6 +16,7 @@ static struct {
     bool is_armed;
     bool has_fired;
     bool is_deadly; /* the process ends as by kill -9 */
+    bool is_torn;   /* of a write that fails the first half is there */
     enum fault kind;
     int countdown;
 } faults;
@@ -31,6 +32,13 @@ static void arm(enum fault kind, int countdown)
     faults.is_armed = true;
 }
 
+static void die_if_deadly(void)
+{
+    if (faults.is_deadly) {
+        (void)kill(getpid(), SIGKILL);
+    }
+}
+
 static bool strikes(enum fault kind)
 {
     if (!faults.is_armed || faults.kind != kind) {
@@ -41,8 +49,8 @@ static bool strikes(enum fault kind)
         return false;
     }
     faults.has_fired = true;
-    if (faults.is_deadly) {
-        (void)kill(getpid(), SIGKILL);
+    if (!faults.is_torn) {
+        die_if_deadly();
     }
     return true;
 }
@@ -81,8 +89,15 @@ static int file_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at)
 
 static int file_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at)
 {
-    return strikes(FAULT_WRITE) ? SQLITE_FULL
-                                : real_of(f)->pMethods->xWrite(real_of(f), from, n, at);
+    bool is_hit = strikes(FAULT_WRITE);
+    if (!is_hit || faults.is_torn) {
+        int rc = real_of(f)->pMethods->xWrite(real_of(f), from, is_hit ? n / 2 : n, at);
+        if (!is_hit) {
+            return rc;
+        }
+    }
+    die_if_deadly();
+    return SQLITE_FULL;
 }
 
 static int file_truncate(sqlite3_file *f, sqlite3_int64 size)
@@ -134,9 +149,11 @@ static int file_device(sqlite3_file *f)
 
 static int file_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **ret)
 {
-    return extend != 0 && strikes(FAULT_WRITE)
-               ? SQLITE_IOERR_SHMSIZE
-               : real_of(f)->pMethods->xShmMap(real_of(f), page, size, extend, ret);
+    if (extend != 0 && strikes(FAULT_WRITE)) {
+        die_if_deadly();
+        return SQLITE_IOERR_SHMSIZE;
+    }
+    return real_of(f)->pMethods->xShmMap(real_of(f), page, size, extend, ret);
 }
 
 static int file_shm_lock(sqlite3_file *f, int offset, int n, int flags)
@@ -203,6 +220,41 @@ static void install_faults(void)
     fault_vfs.szOsFile += (int)sizeof(struct fault_file);
     fault_vfs.xOpen = fault_open;
     assert_int_equal(sqlite3_vfs_register(&fault_vfs, 1), SQLITE_OK);
+}
+
+static inline void expect_sentence(struct fixture *f, const char *text)
+{
+    static const char *const reasons[N_FAULTS] = {
+        [FAULT_WRITE] = "the disk is full",     [FAULT_SYNC] = "I/O error",
+        [FAULT_TRUNCATE] = "I/O error",         [FAULT_READ] = "I/O error",
+        [FAULT_MALLOC] = "memory is exhausted",
+    };
+    assert_says(f, f->path);
+    assert_says(f, text);
+    if (strstr(f->err.msg, reasons[faults.kind]) == NULL &&
+        strstr(f->err.msg, "SQLite 4874") == NULL) { /* IOERR_SHMSIZE from file_shm_map() */
+        print_error("%s\n", f->err.msg);
+        fail();
+    }
+}
+
+/* Opens while the fault is armed; when that fails, once more without. */
+static inline struct store *open_anyhow(struct fixture *f)
+{
+    struct store *st = ops->open(f->path, "", &f->err);
+    if (st == NULL) {
+        assert_true(faults.has_fired);
+        expect_sentence(f, "cannot");
+        faults.is_armed = false;
+        st = must_open(f);
+    }
+    return st;
+}
+
+/* All of the first ones; of the many allocations behind them a part, for time. */
+static inline int next_countdown(int n)
+{
+    return n < 200 ? n + 1 : n < 1500 ? n + 5 : n + 29;
 }
 
 #endif

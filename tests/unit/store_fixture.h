@@ -17,7 +17,7 @@
 
 #include "scheduler/store.h"
 
-enum { SEEN_JOBS = 8, SEEN_TASKS = 128 };
+enum { SEEN_JOBS = 8, SEEN_TASKS = 128, SEEN_BAD = 16 };
 
 struct fixture {
     char dir[64];
@@ -29,8 +29,10 @@ struct fixture {
 struct seen {
     struct job_record jobs[SEEN_JOBS];
     struct task_record tasks[SEEN_JOBS][SEEN_TASKS];
+    struct bad_file bad[SEEN_JOBS][SEEN_BAD];
     size_t n_jobs;
     size_t n_tasks[SEEN_JOBS];
+    size_t n_bad[SEEN_JOBS];
 };
 
 static const struct store_ops *const ops = &store_sqlite_ops;
@@ -105,11 +107,15 @@ static inline void see(const struct store_job *from, void *arg)
     const struct task_record *tasks = from->tasks;
     size_t n_tasks = from->n_tasks;
     struct seen *seen = arg;
-    assert_true(seen->n_jobs < SEEN_JOBS && n_tasks <= SEEN_TASKS);
+    assert_true(seen->n_jobs < SEEN_JOBS && n_tasks <= SEEN_TASKS && from->n_bad <= SEEN_BAD);
     job_record_copy(from->job, &seen->jobs[seen->n_jobs]);
     for (size_t i = 0; i < n_tasks; i++) {
         task_record_copy(&tasks[i], &seen->tasks[seen->n_jobs][i]);
     }
+    for (size_t i = 0; i < from->n_bad; i++) {
+        bad_file_copy(&from->bad[i], &seen->bad[seen->n_jobs][i]);
+    }
+    seen->n_bad[seen->n_jobs] = from->n_bad;
     seen->n_tasks[seen->n_jobs++] = n_tasks;
 }
 
@@ -119,6 +125,9 @@ static inline void seen_fini(struct seen *seen)
         job_record_fini(&seen->jobs[i]);
         for (size_t k = 0; k < seen->n_tasks[i]; k++) {
             task_record_fini(&seen->tasks[i][k]);
+        }
+        for (size_t k = 0; k < seen->n_bad[i]; k++) {
+            bad_file_fini(&seen->bad[i][k]);
         }
     }
     seen->n_jobs = 0;
@@ -226,6 +235,65 @@ static inline void insert_job(struct fixture *f, struct store *st, int64_t id, c
 {
     struct job_record job = sample_job(id, name);
     assert_int_equal(ops->job_insert(st, &job, &f->err), STORE_OK);
+}
+
+static inline struct file_mark sample_mark(const char *key, int64_t tag)
+{
+    return (struct file_mark){.key = (char *)key, .tag = tag, .size = 1000};
+}
+
+static inline struct bad_file sample_bad(const char *key, const char *reason)
+{
+    return (struct bad_file){
+        .key = (char *)key,
+        .etag = (char *)"\"etag\"",
+        .size = 77,
+        .reason = (char *)reason,
+        .at_ms = 1700000002000,
+    };
+}
+
+/* What a job tracks from `from` on, a word a file: "a=1 b=2! " (! for bad). The caller frees it. */
+static inline char *tracked(struct store *st, int64_t job_id, const char *from)
+{
+    struct err err = {0};
+    struct file_mark m = {0};
+    char *text = NULL;
+    size_t n = 0;
+    int more = 0;
+    FILE *to = open_memstream(&text, &n);
+    assert_non_null(to);
+    struct file_reader *r = ops->reader_open(st, &err);
+    assert_non_null(r);
+    assert_true(ops->reader_ops->begin(r, job_id, from, &err));
+    while ((more = ops->reader_ops->next(r, &m, &err)) == 1) {
+        (void)fprintf(to, "%s=%lld%s ", m.key, (long long)m.tag, m.is_bad ? "!" : "");
+    }
+    ops->reader_ops->end(r);
+    ops->reader_ops->close(r);
+    assert_int_equal(fclose(to), 0);
+    assert_int_equal(more, 0);
+    return text;
+}
+
+static inline void assert_tracked(struct store *st, int64_t job_id, const char *expected)
+{
+    char *text = tracked(st, job_id, NULL);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static inline int64_t raw_int(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *q = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    int64_t i = sqlite3_column_int64(q, 0);
+    assert_int_equal(sqlite3_finalize(q), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return i;
 }
 
 /* Ten rows a task, as check_invariants() expects. */

@@ -138,7 +138,7 @@ static void test_defaults(void **state)
     assert_string_equal(c->store_url, "sqlite:/var/lib/sluice/sluice.db");
     assert_string_equal(c->admin.host, "127.0.0.1");
     assert_int_equal(c->admin.port, 6080);
-    assert_int_equal(c->runners, 16);
+    assert_int_equal(c->runners, 128);
     assert_int_equal(c->max_jobs, 1024);
     assert_int_equal(c->max_interval_s, 10);
     assert_int_equal(c->task_timeout_s, 1800);

@@ -194,6 +194,9 @@ static void knows_missing_privileges_and_tables(void **state)
     assert_true(fe_error_is_denied(
         1105, span_of(CODE "Access denied; you need (at least one of) the (LOAD) privilege(s) for "
                            "this operation")));
+    assert_true(fe_error_is_denied(
+        1105, span_of(CODE "Permission denied: user ['u'@'%'] does not have privilege for [SELECT] "
+                           "command on [internal].[d].[t]")));
     assert_false(fe_error_is_denied(1105, span_of("insert timeout")));
     assert_true(fe_error_is_missing_table(1051, span_of("")));
     assert_true(

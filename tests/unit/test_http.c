@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "sources/http.h"
 #include "tests/unit/canned_http.h"
+#include "tests/unit/fake_store.h"
 
 static const int64_t SECOND = 1000000;
 
@@ -180,6 +181,41 @@ static void test_connections_are_kept(void **state)
     http_reply_fini(&r.reply);
 }
 
+static void ask(const struct fake_store *store)
+{
+    char url[128];
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/?max-keys=1", store->port);
+    struct http_request request = {
+        .method = "GET", .url = url, .deadline_us = clock_mono_us() + 5 * SECOND};
+    struct err err = {0};
+    _cleanup_http_reply_ struct http_reply reply = {0};
+    assert_int_equal(http_run(&request, &reply, &err), HTTP_DONE);
+    assert_int_equal(reply.status, 200);
+}
+
+/* Any number of requests, by turns to several servers, takes one connection to each. */
+static void test_connections_of_several_servers(void **state)
+{
+    enum { N_SERVERS = 5 };
+    struct fake_store stores[N_SERVERS];
+    (void)state;
+    http_close_idle();
+    size_t before = count_files();
+    for (int i = 0; i < N_SERVERS; i++) {
+        fake_start(&stores[i], 1);
+    }
+    for (int i = 0; i < 20 * N_SERVERS; i++) {
+        ask(&stores[i * 7 % N_SERVERS]);
+    }
+    http_close_idle();
+    for (int i = 0; i < N_SERVERS; i++) {
+        fake_stop(&stores[i]);
+        assert_int_equal(stores[i].n_connections, 1);
+        assert_int_equal(stores[i].n_requests, 20);
+    }
+    assert_int_equal(count_files(), before);
+}
+
 static void test_impossible_urls(void **state)
 {
     (void)state;
@@ -206,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_body_is_capped),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_connections_of_several_servers),
         cmocka_unit_test(test_impossible_urls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,6 +164,60 @@ static void test_properties(void **state)
            "not UTF-8");
 }
 
+/* One word of several, in any letter case; the spec has it as the sources compare it. */
+static void test_words(void **state)
+{
+    static const struct {
+        const char *properties;
+        const char *why;
+    } refused[] = {
+        {"'guarantee' = 'exactly_once'",
+         "guarantee must be one of [label, transactional], but was exactly_once"},
+        {"'s3.discovery' = ''", "s3.discovery must be one of [ordered, tracked], but was "},
+        {"'s3.discovery' = 'tracked', 's3.overwritten' = 'yes'",
+         "s3.overwritten must be one of [ignore, reload, error], but was yes"},
+        {"'s3.bad_files' = 'skip'",
+         "s3.bad_files must be one of [quarantine, pause], but was skip"},
+        {"'s3.ingestion_mode' = 'NOTIFICATION'",
+         "errCode = 2, detailMessage = Unsupported s3.ingestion_mode: NOTIFICATION"},
+        {"'s3.overwritten' = 'reload'", "wants \"s3.discovery\" = \"tracked\""},
+        {"'s3.overwritten' = 'error', 's3.discovery' = 'tracked', 's3.bad_files' = 'Pause'",
+         "cannot be used with s3.bad_files = pause"},
+        {"'s3.ingestion_mode' = 'one_time', 'offset' = '{}'",
+         "errCode = 2, detailMessage = offset is not supported when s3.ingestion_mode is ONE_TIME"},
+        {"'s3.overwritten' = 'ignore', 's3.discovery' = 'Ordered'", "wants \"s3.discovery\""},
+    };
+    static const char *const values[][2] = {
+        {"GUARANTEE", "transactional"},    {"S3.Discovery", "tracked"},
+        {"s3.overwritten", "reload"},      {"s3.bad_files", "pause"},
+        {"s3.ingestion_mode", "ONE_TIME"},
+    };
+    struct stmt s;
+    struct job_spec *spec = NULL;
+    struct job_record job = {0};
+    struct err err = {0};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        _cleanup_free_ char *sql =
+            xasprintf("CREATE JOB j PROPERTIES(%s) ON STREAMING DO " INSERT, refused[i].properties);
+        refuse(sql, NULL, refused[i].why);
+    }
+    const char *sql = "CREATE JOB j PROPERTIES('GUARANTEE' = 'Transactional', 'S3.Discovery' = "
+                      "'TRACKED', 's3.overwritten' = 'Reload', 's3.bad_files' = 'PAUSE', "
+                      "'s3.ingestion_mode' = 'one_time') ON STREAMING DO " INSERT;
+    assert_int_equal(stmt_parse(span_of(sql), &s, &err), STMT_OURS);
+    assert_true(
+        jobspec_from_create(&s.u.create, "ann", "db", DEFAULT_INTERVAL_S, &spec, &job, &err));
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+        assert_string_equal(spec_prop_get(spec->props, spec->n_props, values[i][0]), values[i][1]);
+    }
+    assert_int_equal(spec_guarantee(spec), GUARANTEE_TRANSACTIONAL);
+    assert_non_null(strstr(job.properties, "\"s3.overwritten\":\"Reload\"")); /* as given */
+    job_spec_destroy(spec);
+    job_record_fini(&job);
+    stmt_fini(&s);
+}
+
 static void test_names(void **state)
 {
     refuse("CREATE JOB `inner_x` ON STREAMING DO " INSERT, NULL,
@@ -192,9 +246,13 @@ static void test_stored_record_that_is_broken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_database),
-        cmocka_unit_test(test_masks),          cmocka_unit_test(test_properties),
-        cmocka_unit_test(test_names),          cmocka_unit_test(test_stored_record_that_is_broken),
+        cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_database),
+        cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_properties),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_stored_record_that_is_broken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

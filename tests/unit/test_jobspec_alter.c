@@ -239,6 +239,8 @@ static void test_what_only_paces(void **state)
         {"PROPERTIES('max_interval' = '7', 'offset' = '{}')", false},
         {"PROPERTIES('max_interval' = '7') " ROTATED, false},
         {REGION, false},
+        {"PROPERTIES('s3.bad_files' = 'pause')", true},
+        {"PROPERTIES('guarantee' = 'transactional')", false},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct job_record base = paused_job();
@@ -249,6 +251,54 @@ static void test_what_only_paces(void **state)
             fail_msg("%s", cases[i].tail);
         }
         alter_fini(&made);
+    }
+}
+
+/* The guarantee at any time when no task is open; how files are found only before the first success. */
+static void test_what_changes_rules(void **state)
+{
+    static const struct {
+        const char *tail;
+        bool changes_rules;
+        const char *why_not; /* once a task has succeeded */
+    } cases[] = {
+        {"PROPERTIES('guarantee' = 'transactional')", true, NULL},
+        {"PROPERTIES('guarantee' = 'Label')", false, NULL}, /* as it is */
+        {"PROPERTIES('s3.bad_files' = 'pause')", false, NULL},
+        {"PROPERTIES('s3.discovery' = 'ordered', 's3.ingestion_mode' = 'ordered_list')", false,
+         NULL},
+        {"PROPERTIES('s3.discovery' = 'tracked', 's3.overwritten' = 'error')", true,
+         "The s3.discovery property cannot be modified in ALTER JOB once the job has loaded"},
+        {"PROPERTIES('s3.ingestion_mode' = 'ONE_TIME')", true,
+         "The s3.ingestion_mode property cannot be modified in ALTER JOB once the job has loaded"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct job_record base = paused_job();
+        struct jobspec_alter made = {0};
+        struct err err = {0};
+        base.properties = (char *)"{\"max_interval\":\"5\"}"; /* no offset: not with ONE_TIME */
+        base.offset = NULL;
+        base.n_succeeded = base.committed_task_id = 0;
+        assert_true(alter(&base, cases[i].tail, &made, &err));
+        assert_int_equal(made.changes_rules, cases[i].changes_rules);
+        assert_false(made.changes_load);
+        alter_fini(&made);
+        base.n_succeeded = base.committed_task_id = 1;
+        if (cases[i].why_not != NULL) {
+            refuse(&base, cases[i].tail, cases[i].why_not, "CREATE");
+        } else {
+            assert_true(alter(&base, cases[i].tail, &made, &err));
+            alter_fini(&made);
+        }
+        base.properties = (char *)"{\"s3.discovery\":\"tracked\"}";
+        refuse(&base, "PROPERTIES('offset' = '{\"fileName\":\"a\"}')",
+               "The offset cannot be modified in ALTER JOB with \"s3.discovery\" = \"tracked\"",
+               "CREATE another job");
+        base.properties = (char *)PROPS;
+        refuse(&base, "PROPERTIES('s3.overwritten' = 'error')", "wants \"s3.discovery\"",
+               "leave out s3.overwritten");
+        refuse(&base, "PROPERTIES('s3.bad_files' = 'no')",
+               "s3.bad_files must be one of [quarantine, pause], but was no", "sets a file aside");
     }
 }
 
@@ -309,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_odd_name),
         cmocka_unit_test(test_what_is_accepted),
         cmocka_unit_test(test_what_only_paces),
+        cmocka_unit_test(test_what_changes_rules),
         cmocka_unit_test(test_interval_is_that_of_the_merged_properties),
         cmocka_unit_test(test_without_current_database),
         cmocka_unit_test(test_repair),

@@ -108,9 +108,9 @@ static struct s3_batch_limits limits(int64_t files, int64_t bytes, int version)
 
 static enum s3_offer offer(struct s3_batch *b, const char *key, int64_t size)
 {
-    struct err err = {0};
+    const char *why = NULL;
     struct s3_object object = {.key = (char *)key, .etag = (char *)"e\"1", .size = size};
-    return s3_batch_offer(b, &object, &err);
+    return s3_batch_offer(b, &object, &why);
 }
 
 static void test_closes_by_count(void **state)
@@ -189,21 +189,42 @@ static void test_odd_keys_go_alone(void **state)
     s3_batch_fini(&b);
 }
 
-static void test_unreadable_key_is_named(void **state)
+static void test_unreadable_key(void **state)
 {
     (void)state;
     struct s3_batch_limits many = limits(256, 100, 4001);
     struct s3_batch b;
-    struct err err = {0};
+    const char *why = NULL;
     struct s3_object object = {.key = (char *)"d/a?b", .etag = (char *)"", .size = 1};
     s3_batch_init(&b, &many);
     assert_int_equal(offer(&b, "d/a", 1), S3_OFFER_TAKEN);
-    assert_int_equal(s3_batch_offer(&b, &object, &err), S3_OFFER_LATER); /* load the others first */
+    assert_int_equal(s3_batch_offer(&b, &object, &why), S3_OFFER_LATER); /* load the others first */
     s3_batch_fini(&b);
     s3_batch_init(&b, &many);
-    assert_int_equal(s3_batch_offer(&b, &object, &err), S3_OFFER_REFUSED);
-    assert_non_null(strstr(err.msg, "d/a?b"));
-    assert_non_null(strstr(err.msg, "Rename it"));
+    assert_int_equal(s3_batch_offer(&b, &object, &why), S3_OFFER_UNREADABLE);
+    assert_string_equal(why, "Doris cuts names at '?' and '#'");
+    s3_batch_fini(&b);
+}
+
+/* So that it is struck off the list of bad files once it is loaded. */
+static void test_file_that_was_set_aside(void **state)
+{
+    (void)state;
+    struct bad_file bad[] = {{.key = (char *)"d/b"}, {.key = (char *)"d/x"}};
+    struct s3_batch_limits many = limits(256, 100, 4001);
+    struct s3_batch b;
+    struct plan plan = {0};
+    many.bad = bad;
+    many.n_bad = 2;
+    s3_batch_init(&b, &many);
+    assert_int_equal(offer(&b, "d/a", 1), S3_OFFER_TAKEN);
+    assert_int_equal(offer(&b, "d/b", 1), S3_OFFER_TAKEN);
+    s3_batch_finish(&b, NULL, &plan);
+    assert_non_null(strstr(plan.range, "{\"key\":\"d/b\",\"etag\":\"e\\\"1\",\"size\":1,"
+                                       "\"bad\":true}"));
+    assert_null(strstr(strstr(plan.range, "true") + 4, "true"));
+    assert_int_equal(plan.watch.n_late, -1);
+    plan_fini(&plan);
     s3_batch_fini(&b);
 }
 
@@ -246,21 +267,6 @@ static void test_uri_stays_short(void **state)
     s3_batch_fini(&b);
 }
 
-static void test_offsets(void **state)
-{
-    (void)state;
-    struct err err = {0};
-    char *text = s3_offset_text("a\"\\\xc3\xa9");
-    assert_string_equal(text, "{\"fileName\":\"a\\\"\\\\\xc3\xa9\"}");
-    char *key = s3_offset_key(text, &err);
-    assert_string_equal(key, "a\"\\\xc3\xa9");
-    free(key);
-    free(text);
-    assert_null(s3_offset_key("{\"fileName\":7}", &err));
-    assert_null(s3_offset_key("nonsense", &err));
-    assert_non_null(strstr(err.msg, "nonsense"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,10 +275,10 @@ int main(void)
         cmocka_unit_test(test_closes_by_count),
         cmocka_unit_test(test_closes_by_bytes),
         cmocka_unit_test(test_odd_keys_go_alone),
-        cmocka_unit_test(test_unreadable_key_is_named),
+        cmocka_unit_test(test_unreadable_key),
+        cmocka_unit_test(test_file_that_was_set_aside),
         cmocka_unit_test(test_old_versions_get_one_file),
         cmocka_unit_test(test_uri_stays_short),
-        cmocka_unit_test(test_offsets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

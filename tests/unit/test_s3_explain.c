@@ -32,6 +32,9 @@ static void add_prop(struct spec_prop **props, size_t *n, const char *key, const
     (*props)[(*n)++] = (struct spec_prop){.key = xstrdup(key), .value = xstrdup(value)};
 }
 
+/* More properties of the job, name and value by turns, NULL at the end; may be NULL. */
+static const char *const *job_props;
+
 static struct job_spec *make_spec(int port)
 {
     struct job_spec *spec = xcalloc(1, sizeof(*spec));
@@ -45,6 +48,9 @@ static struct job_spec *make_spec(int port)
     add_prop(&insert->tvf_props, &insert->n_tvf_props, "Column_Separator", ",");
     add_prop(&insert->tvf_props, &insert->n_tvf_props, "column_seperator", ",");
     add_prop(&spec->props, &spec->n_props, "s3.max_batch_files", "2");
+    for (size_t i = 0; job_props != NULL && job_props[i] != NULL; i += 2) {
+        add_prop(&spec->props, &spec->n_props, job_props[i], job_props[i + 1]);
+    }
     return spec;
 }
 
@@ -59,12 +65,11 @@ static enum plan_result look_with(int version, const char *const *script, size_t
     struct job_spec *spec = make_spec(server.port);
     struct source *source = s3_source_ops.create(spec, &err);
     assert_non_null(source);
-    enum plan_result result =
-        s3_source_ops.explain(source,
-                              &(struct plan_request){.offset = offset,
-                                                     .fe = &traits,
-                                                     .deadline_us = clock_mono_us() + 20 * SECOND},
-                              ret, e);
+    enum plan_result result = s3_source_ops.explain(
+        source,
+        &(struct plan_request){
+            .offset = offset, .fe = &traits, .deadline_us = clock_mono_us() + 20 * SECOND},
+        ret, e);
     s3_source_ops.destroy(source);
     job_spec_destroy(spec);
     canned_stop(&server);
@@ -182,15 +187,17 @@ static void test_long_listing(void **state)
     }
 }
 
+/* Where bad files pause the job, and where they are set aside. */
 static void test_unreadable_objects(void **state)
 {
     static const char *const first[] = {
         PAGE("false", OBJECT("in/a?.csv", "5") OBJECT("in/b.csv", "5"))};
     static const char *const later[] = {
-        PAGE("false", OBJECT("in/a.csv", "5") OBJECT("in/b?.csv", "5"))};
+        PAGE("false", OBJECT("in/a.csv", "5") OBJECT("in/b?.csv", "5") OBJECT("in/c?.csv", "5"))};
     struct plan plan = {0};
     struct explain e = {0};
     (void)state;
+    job_props = (const char *const[]){"s3.bad_files", "pause", NULL};
     assert_int_equal(look(first, 1, NULL, &plan, &e), PLAN_FAIL);
     assert_null(plan.range);
     assert_says(&e, "first batch", EXPLAIN_ERROR, "Doris cuts names at '?'");
@@ -199,8 +206,51 @@ static void test_unreadable_objects(void **state)
     assert_says(&e, "first batch", EXPLAIN_FACT, "1 file, 5 bytes; more files follow");
     assert_says(&e, "estimate", EXPLAIN_FACT, "at least 1 batch");
     assert_says(&e, "later batch", EXPLAIN_WARNING, "will be PAUSED when it gets there");
+    assert_says(&e, "s3.bad_files", EXPLAIN_FACT, "pause: ");
     plan_fini(&plan);
     explain_fini(&e);
+    job_props = NULL;
+    assert_int_equal(look(first, 1, NULL, &plan, &e), PLAN_RANGE);
+    assert_non_null(strstr(plan.range, "in/b.csv"));
+    assert_says(&e, "set aside", EXPLAIN_WARNING, "1 object cannot be read by Doris");
+    assert_says(&e, "s3.bad_files", EXPLAIN_FACT, "quarantine: ");
+    plan_fini(&plan);
+    explain_fini(&e);
+    assert_int_equal(look(later, 1, NULL, &plan, &e), PLAN_RANGE);
+    assert_says(&e, "set aside", EXPLAIN_WARNING,
+                "2 objects cannot be read by Doris and will be "
+                "set aside, the first is \"in/b?.csv\"");
+    assert_says(&e, "estimate", EXPLAIN_FACT, "1 batch: 1 file");
+    plan_fini(&plan);
+    explain_fini(&e);
+}
+
+static void test_modes(void **state)
+{
+    static const char *const empty[] = {PAGE("false", "")};
+    static const char *const plain[] = {NULL};
+    static const char *const other[] = {
+        "s3.discovery", "tracked", "s3.overwritten", "reload", "s3.ingestion_mode",
+        "one_time",     NULL};
+    struct plan plan = {0};
+    struct explain e = {0};
+    (void)state;
+    job_props = plain;
+    (void)look(empty, 1, NULL, &plan, &e);
+    assert_says(&e, "s3.discovery", EXPLAIN_FACT, "ordered: files behind the offset");
+    assert_says(&e, "s3.discovery", EXPLAIN_FACT, "are counted and not loaded");
+    assert_says(&e, "s3.ingestion_mode", EXPLAIN_FACT, "ORDERED_LIST: ");
+    for (size_t i = 0; i < e.n; i++) {
+        assert_string_not_equal(e.lines[i].item, "s3.overwritten");
+    }
+    explain_fini(&e);
+    job_props = other;
+    (void)look(empty, 1, NULL, &plan, &e);
+    assert_says(&e, "s3.discovery", EXPLAIN_FACT, "tracked: every file is remembered");
+    assert_says(&e, "s3.overwritten", EXPLAIN_FACT, "reload: ");
+    assert_says(&e, "s3.ingestion_mode", EXPLAIN_FACT, "ONE_TIME: ");
+    explain_fini(&e);
+    job_props = NULL;
 }
 
 static void test_listing_that_fails(void **state)
@@ -244,11 +294,9 @@ static void test_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_batches),
-        cmocka_unit_test(test_no_brace_lists),
-        cmocka_unit_test(test_long_listing),
-        cmocka_unit_test(test_unreadable_objects),
-        cmocka_unit_test(test_listing_that_fails),
+        cmocka_unit_test(test_batches),      cmocka_unit_test(test_no_brace_lists),
+        cmocka_unit_test(test_long_listing), cmocka_unit_test(test_unreadable_objects),
+        cmocka_unit_test(test_modes),        cmocka_unit_test(test_listing_that_fails),
         cmocka_unit_test(test_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

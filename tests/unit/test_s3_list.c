@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/xmalloc.h"
 #include "sources/s3_list.h"
+#include "sources/s3_time.h"
 
 #define LIST(inside)                                                                               \
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"                                                 \
@@ -39,10 +40,40 @@ static void test_page(void **state)
     assert_string_equal(page.objects[0].key, "a&b.csv");
     assert_string_equal(page.objects[0].etag, "abc");
     assert_int_equal(page.objects[0].size, 12);
+    assert_true(page.objects[0].modified_ms == INT64_C(1767225600000));
     assert_string_equal(page.objects[1].key, "b+%41"); /* no EncodingType: taken as it is */
     assert_true(page.objects[1].size == INT64_MAX);
     assert_null(page.error_code);
     s3_page_fini(&page);
+}
+
+static void test_times(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } TIMES[] = {
+        {"1970-01-01T00:00:01Z", 1000},
+        {"2000-02-29T23:59:59.5Z", INT64_C(951868799500)},
+        {"2024-12-31T12:34:56.789Z", INT64_C(1735648496789)},
+        {"2100-03-01T00:00:00.123456Z", INT64_C(4107542400123)},
+        {"", 0},
+        {"2024-12-31", 0},
+        {"2024-12-31T12:34:56", 0},
+        {"2024-12-31T12:34:56.789", 0},
+        {"2024-12-31T12:34:56+01:00", 0},
+        {"2024-13-31T12:34:56Z", 0},
+        {"2024-12-31T24:34:56Z", 0},
+        {"2O24-12-31T12:34:56Z", 0},
+        {"2024-12-31T12:34:56Zx", 0},
+        {"0001-12-31T12:34:56Z", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(TIMES); i++) {
+        if (s3_time_ms(span_of(TIMES[i].text)) != TIMES[i].ms) {
+            fail_msg("%s: %lld", TIMES[i].text, (long long)s3_time_ms(span_of(TIMES[i].text)));
+        }
+    }
 }
 
 static void test_url_encoding(void **state)
@@ -208,10 +239,11 @@ static void test_shown_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_page),           cmocka_unit_test(test_url_encoding),
-        cmocka_unit_test(test_error_document), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_cut_anywhere),   cmocka_unit_test(test_caps),
-        cmocka_unit_test(test_check),          cmocka_unit_test(test_shown_key),
+        cmocka_unit_test(test_page),      cmocka_unit_test(test_url_encoding),
+        cmocka_unit_test(test_times),     cmocka_unit_test(test_error_document),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_caps),      cmocka_unit_test(test_check),
+        cmocka_unit_test(test_shown_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

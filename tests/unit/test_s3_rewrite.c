@@ -65,6 +65,9 @@ static void test_list(void **state)
     expect(&p, LIST_RANGE, "7_1",
            "INSERT INTO db.t WITH LABEL `7_1` (a) SELECT * FROM S3('uri' = "
            "\"s3://b/in/{a.csv,it's \"\"b\"\".csv}\", 'format'='csv')");
+    expect(&p, LIST_RANGE, "",
+           "INSERT INTO db.t (a) SELECT * FROM S3('uri' = "
+           "\"s3://b/in/{a.csv,it's \"\"b\"\".csv}\", 'format'='csv')");
     expect(&p, LIST_RANGE, NULL,
            "INSERT INTO db.t with label `mine` (a) SELECT * FROM S3('uri' = "
            "\"s3://b/in/{a.csv,it's \"\"b\"\".csv}\", 'format'='csv')");

@@ -192,7 +192,12 @@ static const struct {
     {HTTP("403 x", "", ERROR_XML("SignatureDoesNotMatch", "")), "the access key was refused (Sig"},
     {HTTP("403 x", "", ERROR_XML("InvalidAccessKeyId", "")), "the access key was refused (Inv"},
     {HTTP("403 x", "", ERROR_XML("AccessDenied", "")), "the access key may not list bucket bucket"},
-    {HTTP("400 x", "", ERROR_XML("ExpiredToken", "")), "session token"},
+    {HTTP("400 x", "", ERROR_XML("ExpiredToken", "")),
+     "session token of the access key was refused "
+     "(ExpiredToken)"},
+    {HTTP("400 x", "", ERROR_XML("ExpiredToken", "")), "ALTER JOB ... INSERT with the new keys"},
+    {HTTP("200 OK", "", ERROR_XML("AccessDenied", "")), "may not list bucket bucket"},
+    {PAGE("false", OBJECT("in/a.csv", "1") OBJECT("in/a.csv", "1")), "not in byte order"},
     {HTTP("404 x", "", ERROR_XML("NoSuchBucket", "")), "bucket bucket does not exist"},
     {HTTP("200 OK", "", ERROR_XML("NoSuchBucket", "")), "bucket bucket does not exist"},
     {HTTP("301 x", "x-amz-bucket-region: eu-7\r\n", ERROR_XML("PermanentRedirect", "")),
@@ -229,21 +234,28 @@ static void test_lasting_faults(void **state)
 #define SKEWED                                                                                     \
     HTTP("403 x", "Date: Fri, 24 May 2030 00:00:30 GMT\r\n", ERROR_XML("RequestTimeTooSkewed", ""))
 
-static void test_clock_skew_is_corrected_once(void **state)
+#define SKEWED_BACK                                                                                \
+    HTTP("403 x", "Date: Tue, 24 May 2011 00:00:30 GMT\r\n", ERROR_XML("RequestTimeTooSkewed", ""))
+
+/* By the store's own Date, at once; again when clocks are set again; but not twice in a request. */
+static void test_clock_skew_is_corrected(void **state)
 {
     (void)state;
-    static const char *const SCRIPT[] = {SKEWED, PAGE("false", ""), SKEWED};
+    static const char *const SCRIPT[] = {
+        SKEWED, PAGE("false", ""), SKEWED_BACK, PAGE("false", ""), SKEWED, SKEWED};
     struct fixture f;
     bool is_empty = false;
     begin(&f, SCRIPT, ARRAY_SIZE(SCRIPT), NULL);
     int64_t deadline_us = clock_mono_us() + 20 * SECOND;
     assert_true(s3_source_ops.check(f.source, deadline_us, NULL, &is_empty, &f.err));
     assert_true(is_empty);
+    assert_true(s3_source_ops.check(f.source, deadline_us, NULL, &is_empty, &f.err));
     assert_false(s3_source_ops.check(f.source, deadline_us, NULL, &is_empty, &f.err));
     assert_non_null(strstr(f.err.msg, "clocks"));
-    end(&f, 3);
+    end(&f, 6);
     assert_null(strstr(f.server.requests[0], "x-amz-date: 20300524T0000"));
     assert_non_null(strstr(f.server.requests[1], "x-amz-date: 20300524T0000"));
+    assert_non_null(strstr(f.server.requests[3], "x-amz-date: 20110524T0000"));
 }
 
 static void test_deadline_and_cancel(void **state)
@@ -266,6 +278,133 @@ static void test_deadline_and_cancel(void **state)
     end(&f, 1);
 }
 
+/* A page that begins where the last one did would be walked over for ever. */
+static void test_listing_that_turns_round(void **state)
+{
+    (void)state;
+    static const char *const SCRIPT[] = {
+        PAGE("true", OBJECT("in/a.txt", "1") OBJECT("in/b.txt", "1")),
+        PAGE("true", OBJECT("in/b.txt", "1") OBJECT("in/c.csv", "1")),
+    };
+    struct fixture f;
+    struct plan p;
+    begin(&f, SCRIPT, ARRAY_SIZE(SCRIPT), NULL);
+    assert_int_equal(plan(&f, NULL, &p), PLAN_FAIL);
+    assert_non_null(strstr(f.err.msg, "key \"in/b.txt\" came after \"in/b.txt\""));
+    plan_fini(&p);
+    end(&f, 2);
+}
+
+/* What Doris cannot read is passed, with all that follow on the page, and files before it first. */
+static void test_names_that_doris_cannot_read(void **state)
+{
+    (void)state;
+    static const char ALL[] =
+        PAGE("true", OBJECT("in/a.csv", "1") OBJECT("in/b#.csv", "7") OBJECT("in/b.txt", "1")
+                         OBJECT("in/c?.csv", "8") OBJECT("in/d.csv", "1") OBJECT("in/e?.csv", "1"));
+    static const char REST[] = PAGE("true", OBJECT("in/b#.csv", "7") OBJECT("in/b.txt", "1")
+                                                OBJECT("in/c?.csv", "8") OBJECT("in/d.csv", "1"));
+    static const char *const SCRIPT[] = {ALL, REST};
+    struct fixture f;
+    struct plan p;
+    begin(&f, SCRIPT, ARRAY_SIZE(SCRIPT), NULL);
+    assert_true(s3_source_ops.sets_aside(f.source) && !s3_source_ops.is_tracking(f.source));
+    assert_int_equal(plan(&f, NULL, &p), PLAN_RANGE);
+    assert_string_equal(p.offset_after, "{\"fileName\":\"in/a.csv\"}");
+    assert_string_equal(p.end_offset, "{\"fileName\":\"in/b#.csv\"}");
+    assert_int_equal(p.n_files, 1);
+    assert_true(p.has_more);
+    plan_fini(&p);
+    assert_int_equal(plan(&f, "{\"fileName\":\"in/a.csv\"}", &p), PLAN_ASIDE);
+    assert_int_equal(p.n_bad, 2);
+    assert_int_equal(p.marks.n_marks, 0);
+    assert_string_equal(p.bad[0].key, "in/b#.csv");
+    assert_string_equal(p.bad[0].etag, "e");
+    assert_int_equal(p.bad[0].size, 7);
+    assert_int_equal(p.bad[0].task_id, 0);
+    assert_true(p.bad[0].at_ms > 0);
+    assert_string_equal(p.bad[1].key, "in/c?.csv");
+    assert_string_equal(p.bad[1].reason,
+                        "Doris cuts names at '?' and '#'. Give it another name, "
+                        "one that sorts behind the job's offset, and it is loaded");
+    assert_string_equal(p.offset_after, "{\"fileName\":\"in/c?.csv\"}");
+    assert_true(p.has_more);
+    assert_non_null(strstr(f.err.msg, "object \"in/b#.csv\" cannot be loaded: Doris cuts names"));
+    assert_non_null(strstr(f.err.msg, "PROPERTIES('offset'='{\"fileName\":\"in/c?.csv\"}')"));
+    plan_fini(&p);
+    end(&f, 2);
+}
+
+/* RETRY FILE, of an ordered job: that file by itself, first; the offset stays. */
+static void test_retry(void **state)
+{
+    (void)state;
+    static const char *const SCRIPT[] = {
+        PAGE("true", OBJECT("in/b*.csv", "5") OBJECT("in/b*.csv2", "5")),
+        PAGE("false", OBJECT("in/b*.csv", "0")),
+        PAGE("false", OBJECT("in/b*.csv.csv", "1")),
+        PAGE("false", OBJECT("in/b*.csv", "6") OBJECT("in/c.csv", "6")),
+    };
+    static const char OFFSET[] = "{\"fileName\":\"in/m.csv\"}";
+    struct bad_file bad[] = {
+        {.key = (char *)"in/a.csv", .etag = (char *)"", .reason = (char *)"x"},
+        {.key = (char *)"in/b*.csv", .etag = (char *)"", .reason = (char *)"x", .is_retried = true},
+    };
+    struct plan_request request = {.offset = OFFSET, .fe = &DORIS_4, .bad = bad, .n_bad = 2};
+    struct fixture f;
+    struct plan p;
+    struct file_marks marks = {0};
+    begin(&f, SCRIPT, ARRAY_SIZE(SCRIPT), NULL);
+    request.deadline_us = clock_mono_us() + 20 * SECOND;
+    assert_int_equal(s3_source_ops.plan(f.source, &request, &p, &f.err), PLAN_RANGE);
+    assert_true(p.is_retry && p.n_files == 1);
+    assert_string_equal(p.offset_after, OFFSET);
+    char *sql = s3_source_ops.rewrite(f.source, p.range, "", &f.err);
+    assert_non_null(strstr(sql, "in/b\\\\*.csv"));
+    free(sql);
+    assert_true(s3_source_ops.marks(f.source, p.range, false, &marks, NULL, &f.err));
+    assert_int_equal(marks.n_settled, 1);
+    assert_string_equal(marks.settled[0], "in/b*.csv");
+    file_marks_fini(&marks);
+    plan_fini(&p);
+    assert_int_equal(s3_source_ops.plan(f.source, &request, &p, &f.err), PLAN_ASIDE);
+    assert_non_null(strstr(p.bad[0].reason, "it is empty now"));
+    plan_fini(&p);
+    assert_int_equal(s3_source_ops.plan(f.source, &request, &p, &f.err), PLAN_ASIDE);
+    assert_non_null(strstr(p.bad[0].reason, "it is gone"));
+    assert_true(p.n_bad == 1 && !p.bad[0].is_retried);
+    plan_fini(&p);
+    request.offset = "{\"fileName\":\"in/a.csv\"}"; /* moved back: it is found by itself, too */
+    bad[1].is_retried = false;
+    assert_int_equal(s3_source_ops.plan(f.source, &request, &p, &f.err), PLAN_RANGE);
+    assert_false(p.is_retry);
+    assert_string_equal(p.offset_after, "{\"fileName\":\"in/b*.csv\"}");
+    plan_fini(&p);
+    end(&f, 4);
+    assert_non_null(strstr(f.server.requests[0], "max-keys=1&prefix=in%2Fb%2A.csv "));
+}
+
+static void test_max_files_of_the_request(void **state)
+{
+    (void)state;
+    static const char FOUR[] = PAGE("false", OBJECT("in/a.csv", "1") OBJECT("in/b.csv", "1")
+                                                 OBJECT("in/c.csv", "1") OBJECT("in/d.csv", "1"));
+    static const char *const SCRIPT[] = {FOUR, FOUR};
+    static const int64_t MOST[] = {2, 100};
+    static const int64_t FILES[] = {2, 3};
+    struct fixture f;
+    begin(&f, SCRIPT, ARRAY_SIZE(SCRIPT), "3");
+    for (size_t i = 0; i < 2; i++) {
+        struct plan p;
+        struct plan_request request = {
+            .fe = &DORIS_4, .max_files = MOST[i], .deadline_us = clock_mono_us() + 20 * SECOND};
+        assert_int_equal(s3_source_ops.plan(f.source, &request, &p, &f.err), PLAN_RANGE);
+        assert_int_equal(p.n_files, FILES[i]);
+        plan_fini(&p);
+    }
+    end(&f, 2);
+}
+
 static void test_offset_property(void **state)
 {
     (void)state;
@@ -281,10 +420,9 @@ static void test_offset_property(void **state)
     struct source *s = s3_source_ops.create(spec, &err);
     assert_non_null(s);
     assert_int_equal(
-        s3_source_ops.plan(s,
-                           &(struct plan_request){.fe = &DORIS_4,
-                                                  .deadline_us = clock_mono_us() + 20 * SECOND},
-                           &p, &err),
+        s3_source_ops.plan(
+            s, &(struct plan_request){.fe = &DORIS_4, .deadline_us = clock_mono_us() + 20 * SECOND},
+            &p, &err),
         PLAN_RANGE);
     plan_fini(&p);
     s3_source_ops.destroy(s);
@@ -356,6 +494,8 @@ static void test_refused_at_create(void **state)
                    "s3.max_batch_bytes must be between 100 MB and 10 GB, but was 1000");
     expect_refused("s3://b/k", "s3.max_batch_bytes", "10G", "between 100 MB and 10 GB");
     expect_refused("s3://b/k", "offset", "x", "Failed to initialize offset");
+    expect_refused("s3://b/k", "s3.discovery", "x", "must be ordered or tracked");
+    expect_refused("s3://b/k", "s3.overwritten", "reload", "needs \"s3.discovery\"");
     expect_refused("s3://b/k[", "x", "y", "Invalid uri: the pattern");
     expect_refused("s3://b/k?", "x", "y", "'?'");
 }
@@ -368,8 +508,12 @@ int main(void)
         cmocka_unit_test(test_passing_faults),
         cmocka_unit_test(test_faults_that_do_not_pass),
         cmocka_unit_test(test_lasting_faults),
-        cmocka_unit_test(test_clock_skew_is_corrected_once),
+        cmocka_unit_test(test_clock_skew_is_corrected),
         cmocka_unit_test(test_deadline_and_cancel),
+        cmocka_unit_test(test_listing_that_turns_round),
+        cmocka_unit_test(test_names_that_doris_cannot_read),
+        cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_max_files_of_the_request),
         cmocka_unit_test(test_offset_property),
         cmocka_unit_test(test_parse_offset),
         cmocka_unit_test(test_later_offset),

@@ -286,6 +286,9 @@ static void test_alter_with_a_task_in_doubt(void **state)
 {
     struct rig *g = doubtful_rig(FAIL_IN_DOUBT);
     assert_says_text(alter(g, "a", "INSERT 2", "2", NULL), "RESOLVE TASK");
+    struct sched_request *r = alter_request(g, "a", NULL, "2", NULL);
+    r->changes_rules = true; /* the label decides about this task, not a row it never wrote */
+    assert_says_text(rig_ask(g, r), "guarantee, s3.discovery");
     assert_string_equal(alter(g, "a", NULL, "3", NULL), "");
     assert_int_equal(rig_job(g, "a")->step.phase, PHASE_DOUBT);
     g->store.fail_from = g->store.fail_to = g->store.n_writes + 1;

@@ -71,20 +71,19 @@ static void test_loading(void **state)
     rig_destroy(g);
 }
 
-static void test_planning_waits_for_a_runner(void **state)
+static void test_loading_waits_for_a_runner(void **state)
 {
     struct rig *g = rig_create(false);
     (void)state;
-    rig_create_job(g, "c", "d", 2, "1");
-    rig_until(g, rig_has_offset(g, "c", "1"));
     SCRIPT(g, FAKE_BLOCKED, FAKE_BLOCKED);
     rig_create_job(g, "a", "d", 0, "1");
     rig_until(g, fake_doris_n_blocked(&g->doris) == 1);
     rig_create_job(g, "b", "d", 1, "1");
     rig_until(g, fake_doris_n_blocked(&g->doris) == 2);
-    rig_until(g, rig_job(g, "c")->step.phase == PHASE_PLANNING);
+    rig_create_job(g, "c", "d", 2, "1"); /* planned, though: loads leave threads to others */
+    rig_until(g, rig_job(g, "c")->step.phase == PHASE_LOADING);
     explain(g, "c");
-    assert_level(g, "phase", "planning for ", EXPLAIN_FACT);
+    assert_level(g, "phase", "loading task 1 for ", EXPLAIN_FACT);
     assert_level(g, "phase", "scheduler.runners", EXPLAIN_FACT);
     fake_doris_let_go(&g->doris);
     rig_until(g, rig_has_offset(g, "a", "1") && rig_has_offset(g, "b", "1"));
@@ -133,7 +132,7 @@ static void test_budget_and_rows(void **state)
     (void)state;
     g->s->options.step.max_resumes = 0;
     SCRIPT(g, FAKE_REFUSED, FAKE_REFUSED, FAKE_BAD_ROWS, FAKE_BAD_ROWS);
-    rig_create_job(g, "a", "d", 0, "1");
+    rig_create_job(g, "a", "d", 0, "1 pause");
     rig_until(g, rig_job(g, "a")->step.fail_code == FAIL_CANNOT_RESUME);
     explain(g, "a");
     assert_level(g, "reason", "CANNOT_RESUME_ERR: Auto resume failed", EXPLAIN_ERROR);
@@ -361,7 +360,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_loading),
-        cmocka_unit_test(test_planning_waits_for_a_runner),
+        cmocka_unit_test(test_loading_waits_for_a_runner),
         cmocka_unit_test(test_paused_by_the_user),
         cmocka_unit_test(test_automatic_resume),
         cmocka_unit_test(test_budget_and_rows),

@@ -262,6 +262,33 @@ static void test_comments(void **state)
     }
 }
 
+static void test_files(void **state)
+{
+    static const struct {
+        const char *sql;
+        const char *file; /* NULL: all */
+        bool is_skip;
+    } cases[] = {
+        {"ALTER JOB n RETRY FILE 'in/a b.csv'", "in/a b.csv", false},
+        {"alter job for db.`n` skip file \"it's\";", "it's", true},
+        {"ALTER JOB n RETRY ALL FILES", NULL, false},
+        {"ALTER JOB n SKIP ALL FILES -- x", NULL, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct stmt s;
+        parse_ours(cases[i].sql, &s);
+        assert_int_equal(s.kind, STMT_DECIDE_FILE);
+        assert_string_equal(s.u.job.name, "n");
+        assert_int_equal(s.u.job.is_skip, cases[i].is_skip);
+        assert_int_equal(s.u.job.file == NULL, cases[i].file == NULL);
+        if (cases[i].file != NULL) {
+            assert_string_equal(s.u.job.file, cases[i].file);
+        }
+        stmt_fini(&s);
+    }
+}
+
 static const struct {
     const char *sql;
     enum stmt_kind kind;
@@ -539,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_tables),       cmocka_unit_test(test_comments),
         cmocka_unit_test(test_names),        cmocka_unit_test(test_ends),
         cmocka_unit_test(test_views),        cmocka_unit_test(test_bare_words),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,7 +142,7 @@ static void test_commit_moves_the_offset(void **state)
     assert_int_equal(job->last_success_ms, 1700000001000);
     const struct task_record *got = &seen.tasks[0][0];
     assert_string_equal(got->label, "label");
-    assert_string_equal(got->range, t.range);
+    assert_string_equal(got->range, ""); /* may be large, and is not needed any more */
     assert_string_equal(got->running_offset, t.running_offset);
     assert_string_equal(got->txn_id, "4711");
     assert_int_equal(got->create_ms, t.create_ms);
@@ -337,7 +337,7 @@ static void test_ten_thousand_tasks_are_pruned(void **state)
     insert_job(f, st, 2, "b");
     raw(f->path, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "
                  "INSERT INTO tasks SELECT j, i, 'l', iif(i % 3, 'SUCCESS', 'FAILED'), '{}', '{}', "
-                 "'', 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0 "
+                 "'', 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0 "
                  "FROM n, (SELECT 1 AS j UNION SELECT 2);"
                  "DELETE FROM tasks WHERE job_id = 2 AND id > 100;"
                  "UPDATE jobs SET last_task_id = 10000, committed_task_id = 10000");

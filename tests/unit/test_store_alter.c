@@ -1,6 +1,8 @@
 /* job_alter() of the SQLite store: all columns or none, only of the job that was meant, no traces. */
 #include "tests/unit/store_fixture.h"
 
+#include <time.h>
+
 static struct seen seen; /* too large for the stack; emptied by every test */
 
 static struct job_record paused_job(void)
@@ -144,12 +146,50 @@ static void test_no_trace_of_the_old(void **state)
     ops->close(st);
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Somebody reads the log where the old is: nobody waits for that, the next write makes up for it. */
+static void test_a_reader_is_in_the_way(void **state)
+{
+    struct fixture *f = *state;
+    struct store *st = must_open(f);
+    struct job_record job = paused_job();
+    struct job_update u = {JOB_PAUSED, FAIL_NONE, NULL, 0};
+    assert_int_equal(ops->job_insert(st, &job, &f->err), STORE_OK);
+    struct file_reader *r = ops->reader_open(st, &f->err);
+    assert_non_null(r);
+    assert_true(ops->reader_ops->begin(r, 1, NULL, &f->err));
+    char *old = stored_sql(f->path);
+    int64_t least_ms = INT64_MAX; /* of three: the machine may be busy */
+    job = altered_job();
+    for (int i = 0; i < 3; i++) {
+        int64_t before_ms = now_ms();
+        assert_int_equal(ops->job_alter(st, &job, &f->err), STORE_OK);
+        int64_t took_ms = now_ms() - before_ms;
+        least_ms = took_ms < least_ms ? took_ms : least_ms;
+    }
+    assert_true(least_ms < 400); /* a locked store is waited for longer */
+    assert_true(is_in_file(f->path, "", old) || is_in_file(f->path, "-wal", old));
+    ops->reader_ops->close(r);
+    assert_int_equal(ops->job_update(st, 1, &u, &f->err), STORE_OK);
+    assert_false(is_in_file(f->path, "", old));
+    assert_false(is_in_file(f->path, "-wal", old));
+    free(old);
+    ops->close(st);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_altered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_compare_and_set, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_trace_of_the_old, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_reader_is_in_the_way, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,6 +58,22 @@ static struct job_record secret_job(int64_t id, const char *name)
     return job;
 }
 
+static void write_bad_files(struct fixture *f, struct store *st)
+{
+    struct task_record t = sample_task(1, 2, "{}");
+    struct bad_file bad = sample_bad("k1", "bad: " SECRET);
+    struct task_aside aside = {
+        .end = {.state = TASK_FAILED, .error = "aside " SECRET, .job = {.state = JOB_PAUSED}},
+        .offset_after = "{}",
+        .file = &bad,
+    };
+    assert_int_equal(ops->task_begin(st, &t, &f->err), STORE_OK);
+    assert_int_equal(ops->task_aside(st, 1, 2, &aside, &f->err), STORE_OK);
+    bad = sample_bad("k2", "name: " SECRET);
+    struct files_aside files = {.job_id = 1, .last_task_id = 2, .files = &bad, .n_files = 1};
+    assert_int_equal(ops->files_aside(st, &files, &f->err), STORE_OK);
+}
+
 /* Every call that writes a text. */
 static void write_secrets(struct fixture *f, struct store *st)
 {
@@ -77,7 +93,8 @@ static void write_secrets(struct fixture *f, struct store *st)
     t.error = (char *)"begun with " SECRET;
     assert_int_equal(ops->task_begin(st, &t, &f->err), STORE_OK);
     assert_int_equal(ops->task_end(st, 1, 1, &end, &f->err), STORE_OK);
-    job.last_task_id = 1;
+    write_bad_files(f, st);
+    job.last_task_id = 2;
     job.state = JOB_PAUSED;
     job.sql = (char *)"INSERT again " SECRET;
     assert_int_equal(ops->job_alter(st, &job, &f->err), STORE_OK);
@@ -106,6 +123,9 @@ static void test_no_secret_is_on_the_disk(void **state)
     assert_string_equal(seen.tasks[0][0].error, "error " SECRET);
     assert_string_equal(seen.tasks[0][0].first_error, "first " SECRET);
     assert_string_equal(seen.tasks[0][0].tracking_url, "http://be/" SECRET);
+    assert_string_equal(seen.tasks[0][1].error, "aside " SECRET);
+    assert_string_equal(seen.bad[0][0].reason, "bad: " SECRET);
+    assert_string_equal(seen.bad[0][1].reason, "name: " SECRET);
     ops->close(st);
     read_key(key, digits);
     assert_int_equal(unlink(key), 0);
@@ -293,7 +313,7 @@ static void test_new_key_is_logged(void **state)
     key_path(f, key);
     struct heard log = heard_begin();
     struct store *st = must_open(f);
-    write_secrets(f, st); /* a job, a task */
+    write_secrets(f, st); /* a job, two tasks, two files */
     ops->close(st);
     read_key(key, old);
     write_keys(key, old, fresh);
@@ -301,7 +321,7 @@ static void test_new_key_is_logged(void **state)
     int n_early = heard_lines(&log, "store.rekeyed", NULL, NULL);
     write_keys(key, fresh, old);
     ops->close(must_open(f));
-    int n_told = heard_lines(&log, "store.rekeyed", " n=2 ", NULL);
+    int n_told = heard_lines(&log, "store.rekeyed", " n=5 ", NULL);
     ops->close(must_open(f)); /* it is */
     int n = heard_lines(&log, "store.rekeyed", NULL, NULL);
     int n_digits = heard_lines(&log, fresh, NULL, NULL) + heard_lines(&log, old, NULL, NULL);
@@ -311,7 +331,42 @@ static void test_new_key_is_logged(void **state)
     assert_int_equal(n, 1);
     assert_int_equal(n_digits, 0);
     write_keys(key, fresh, "");
-    ops->close(must_open(f)); /* and it was true */
+    st = must_open(f); /* and it was true */
+    look(st, &seen);
+    assert_string_equal(seen.bad[0][1].reason, "name: " SECRET);
+    ops->close(st);
+    seen_fini(&seen);
+}
+
+/* The second version is encrypted as this one is: nothing is rewritten, its open task goes on. */
+static void test_second_version_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    struct heard log = heard_begin();
+    make_second_store(f->path);
+    struct store *st = must_open(f);
+    look(st, &seen);
+    check_second_store(&seen);
+    ops->close(st);
+    assert_int_equal(raw_int(f->path, "PRAGMA user_version"), 3);
+    assert_int_equal(raw_int(f->path, "SELECT count(*) FROM pragma_integrity_check "
+                                      "WHERE integrity_check <> 'ok'"),
+                     0);
+    st = must_open(f);
+    int n_told = heard_lines(&log, "store.rekeyed", NULL, NULL);
+    heard_end(&log);
+    assert_int_equal(n_told, 0);
+    struct task_record t = sample_task(1, 2, "{\"o\": 2}");
+    struct file_mark m = sample_mark("a", 1);
+    struct file_marks marks = {.marks = &m, .n_marks = 1};
+    t.finish_ms = 9;
+    assert_int_equal(ops->task_commit(st, &t, 1, &marks, &f->err), STORE_OK);
+    look(st, &seen);
+    assert_string_equal(seen.jobs[0].offset, "{\"o\": 2}");
+    assert_int_equal(seen.jobs[0].n_tracked, 1);
+    assert_tracked(st, 1, "a=1 ");
+    ops->close(st);
+    seen_fini(&seen);
 }
 
 static void refuse_to_load(struct fixture *f, const char *sql, const char *text)
@@ -341,6 +396,16 @@ static void test_values_that_were_moved_are_refused(void **state)
                    "column error of table tasks, job 2 task 4");
 }
 
+static void test_reasons_that_were_moved_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct store *st = must_open(f);
+    write_secrets(f, st);
+    ops->close(st);
+    refuse_to_load(f, "UPDATE bad_files SET reason = (SELECT reason FROM bad_files WHERE id = 1)",
+                   "column reason of table bad_files, job 1");
+}
+
 static void test_check_that_is_none(void **state)
 {
     struct fixture *f = *state;
@@ -363,7 +428,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_wiping_is_made_up_for, setup, teardown),
         cmocka_unit_test_setup_teardown(test_new_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_new_key_is_logged, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_second_version_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values_that_were_moved_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reasons_that_were_moved_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_check_that_is_none, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,7 +111,7 @@ static void test_newer_versions_are_refused(void **state)
     ops->close(must_open(f));
     raw(f->path, "PRAGMA journal_mode = DELETE; PRAGMA user_version = 7");
     assert_null(ops->open(f->path, "", &f->err));
-    refuse(f, "a newer Sluice (its schema version is 7, this Sluice knows versions up to 2)");
+    refuse(f, "a newer Sluice (its schema version is 7, this Sluice knows versions up to 3)");
     raw(f->path, "PRAGMA user_version = 0");
     refuse(f, "damaged (its schema version is 0");
 }

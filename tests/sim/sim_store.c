@@ -1,0 +1,308 @@
+#include "tests/sim/sim_store.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const char *const write_names[] = {
+    "job", "intent", "commit", "failed", "canceled", "bad file", "files aside", "alter", "decision",
+};
+
+const char *write_name(enum write_kind kind)
+{
+    return write_names[kind];
+}
+
+void store_init(struct sim_store *st, struct world *w, enum bug bug)
+{
+    memset(st, 0, sizeof(*st));
+    st->world = w;
+    st->bug = bug;
+    st->rec.state = JOB_PENDING;
+    st->rec.is_transactional = world_chance(w, 45);
+    st->rec.sets_aside = world_chance(w, 75);
+    st->rec.is_tracking = world_chance(w, 25);
+    st->rec.is_once = world_chance(w, 10);
+    st->n_crashes_left = (int)world_random(w, 6);
+    st->n_failures_left = (int)world_random(w, 4);
+}
+
+/* --- what a write changes ----------------------------------------------------------------------- */
+
+static void put_state(struct record *rec, const struct step_job *job)
+{
+    rec->state = job->state;
+    rec->fail_code = job->fail_code;
+    rec->n_resumes = job->n_resumes;
+}
+
+static void put_intent(struct record *rec, const struct write *w)
+{
+    rec->last_task++;
+    rec->task = rec->last_task;
+    rec->range = w->range;
+    rec->intent_ms = w->wall_ms;
+    rec->txn_before = w->newest_txn;
+    rec->witness = rec->newest;
+}
+
+static void set_aside(struct record *rec, int unit, bool is_aside)
+{
+    rec->aside = is_aside ? rec->aside | UINT64_C(1) << unit : rec->aside & ~(UINT64_C(1) << unit);
+}
+
+/* The files are behind: loaded, or set aside. */
+static void pass(struct record *rec, const struct range *r, enum bad bad, int64_t task)
+{
+    for (int i = 0; i < r->n; i++) {
+        int unit = r->units[i];
+        rec->tracked[unit] = r->versions[i];
+        rec->bad[unit] = (int8_t)bad;
+        rec->bad_tasks[unit] = (int8_t)task;
+        set_aside(rec, unit, bad == BAD_ASIDE);
+    }
+}
+
+static void put_commit(struct record *rec, const struct write *w, enum bug bug)
+{
+    bool moves = !rec->range.is_retry || bug == BUG_RETRY_MOVES_OFFSET;
+    if (bug == BUG_MARKS_NOT_WITH_COMMIT && rec->is_tracking) {
+        struct range first = rec->range;
+        first.n = 1; /* the others are forgotten */
+        pass(rec, &first, BAD_NONE, 0);
+    } else {
+        pass(rec, &rec->range, BAD_NONE, 0);
+    }
+    if (moves) {
+        bool is_retry = rec->range.is_retry;
+        rec->offset = is_retry ? rec->range.units[0] : rec->range.offset_after;
+    }
+    if (bug == BUG_COMMIT_TWICE && !rec->range.is_retry) {
+        rec->offset++;
+    }
+    rec->committed_task = rec->task;
+    if (w->success.is_there) {
+        rec->own = w->success;
+        rec->newest = w->success;
+    }
+    rec->task = 0;
+    rec->n_resumes = 0;
+    if (rec->state != JOB_PAUSED) {
+        rec->fail_code = FAIL_NONE;
+    }
+    if (w->is_resolved) {
+        put_state(rec, w->job);
+    }
+}
+
+static void put_bad(struct record *rec, enum bug bug)
+{
+    int64_t task = rec->task;
+    pass(rec, &rec->range, bug == BUG_BAD_UNREPORTED ? BAD_NONE : BAD_ASIDE, task);
+    if (!rec->range.is_retry) {
+        rec->offset = rec->range.offset_after;
+    }
+    rec->task = 0;
+}
+
+static void put_alter(struct record *rec, const struct write *w)
+{
+    rec->is_transactional = w->altered.is_transactional;
+    rec->sets_aside = w->altered.sets_aside;
+    if (w->unit >= 0) {
+        rec->offset = w->unit;
+    }
+}
+
+static void apply(struct record *rec, const struct write *w, enum bug bug)
+{
+    rec->newest_txn = w->newest_txn > rec->newest_txn ? w->newest_txn : rec->newest_txn;
+    switch (w->kind) {
+    case WRITE_JOB: put_state(rec, w->job); break;
+    case WRITE_INTENT: put_intent(rec, w); break;
+    case WRITE_COMMIT: put_commit(rec, w, bug); break;
+    case WRITE_FAILED:
+    case WRITE_CANCELED:
+        rec->task = 0;
+        put_state(rec, w->job);
+        if (bug == BUG_HALVING_DROPS_HALF && w->kind == WRITE_FAILED && w->job->is_data_error &&
+            rec->range.n > 1 && rec->sets_aside) {
+            rec->offset = rec->range.units[rec->range.n / 2 - 1];
+        }
+        break;
+    case WRITE_BAD: put_bad(rec, bug); break;
+    case WRITE_ASIDE:
+        pass(rec, &w->range, bug == BUG_UNREADABLE_UNREPORTED ? BAD_NONE : BAD_ASIDE, 0);
+        rec->offset = w->range.offset_after;
+        break;
+    case WRITE_ALTER: put_alter(rec, w); break;
+    case WRITE_FILE:
+        rec->bad[w->unit] = (int8_t)w->decision;
+        set_aside(rec, w->unit, false);
+        break;
+    }
+}
+
+/* --- what it expects to find -------------------------------------------------------------------- */
+
+static bool is_as_expected(const struct sim_store *st, const struct record *rec,
+                           const struct write *w)
+{
+    const struct record *now = &st->rec;
+    bool is_same_task = now->task == rec->task && rec->task != 0;
+    if (st->bug == BUG_ZOMBIE_COMMIT && w->kind == WRITE_COMMIT) {
+        return true;
+    }
+    if (w->epoch != st->epoch && st->bug != BUG_EPOCH_NOT_CHECKED) {
+        return false;
+    }
+    switch (w->kind) {
+    case WRITE_INTENT: return now->task == 0 && now->last_task == rec->last_task;
+    case WRITE_COMMIT: return is_same_task && now->committed_task == rec->committed_task;
+    case WRITE_FAILED:
+    case WRITE_CANCELED:
+    case WRITE_BAD: return is_same_task;
+    case WRITE_ASIDE: return now->task == 0 && now->last_task == rec->last_task;
+    case WRITE_ALTER:
+        return now->state == JOB_PAUSED && now->last_task == rec->last_task &&
+               now->committed_task == rec->committed_task;
+    case WRITE_FILE: return now->bad[w->unit] != BAD_NONE;
+    case WRITE_JOB: break;
+    }
+    return true;
+}
+
+/* --- the oracle --------------------------------------------------------------------------------- */
+
+static void check_intent(struct sim_store *st, const struct range *r)
+{
+    const struct record *rec = &st->rec;
+    if (rec->task != 0) {
+        world_wrong(st->world, "a task began while another one was open");
+    }
+    if (!r->is_retry && !rec->is_tracking && r->units[0] <= rec->offset) {
+        world_wrong(st->world, "a range does not begin behind the offset");
+    }
+    if (r->is_retry && r->n != 1) {
+        world_wrong(st->world, "a bad file was not tried alone");
+    }
+}
+
+static void check_commit(struct sim_store *st, const struct record *rec, const struct write *write)
+{
+    struct world *w = st->world;
+    for (int i = 0; i < rec->range.n && !write->is_resolved; i++) {
+        const struct unit *u = &w->units[rec->range.units[i]];
+        bool was_as_listed = u->changed_ms < rec->range.listed_ms;
+        if (u->rows == 0 && (was_as_listed || rec->is_transactional)) {
+            world_wrong(w, "the offset moved before the rows were visible");
+        }
+        if (rec->is_transactional && u->row_version != rec->range.versions[i]) {
+            world_wrong(w, "another content was loaded than what was planned");
+        }
+    }
+    if (rec->task <= st->rec.committed_task) {
+        world_wrong(w, "a task id was used twice");
+    }
+}
+
+static void check_aside(struct sim_store *st, const struct range *r, bool is_name)
+{
+    for (int i = 0; i < r->n; i++) {
+        const struct unit *u = &st->world->units[r->units[i]];
+        if (u->rows > 0) {
+            world_wrong(st->world, "a file was set aside although it is loaded");
+        }
+        if (is_name ? !u->is_unreadable : !source_is_bad(u, r->versions[i])) {
+            world_wrong(st->world, "a good file was set aside");
+        }
+    }
+}
+
+static void note_passed(struct sim_store *st, const struct range *r, int from)
+{
+    struct world *w = st->world;
+    for (int unit = from + 1; unit <= st->rec.offset; unit++) {
+        w->units[unit].passed_ms = r->listed_ms;
+    }
+    for (int i = 0; i < r->n; i++) {
+        w->units[r->units[i]].passed_ms = r->listed_ms;
+    }
+}
+
+static void check_write(struct sim_store *st, const struct record *rec, const struct write *w)
+{
+    switch (w->kind) {
+    case WRITE_INTENT: check_intent(st, &w->range); break;
+    case WRITE_COMMIT: check_commit(st, rec, w); break;
+    case WRITE_BAD: check_aside(st, &rec->range, false); break;
+    case WRITE_ASIDE: check_aside(st, &w->range, true); break;
+    case WRITE_JOB:
+    case WRITE_FAILED:
+    case WRITE_CANCELED:
+    case WRITE_ALTER:
+    case WRITE_FILE: break;
+    }
+    if (w->epoch != st->epoch) {
+        world_wrong(st->world, "an owner that was taken over changed the store");
+    }
+}
+
+static void check_written(struct sim_store *st, const struct record *before, const struct write *w)
+{
+    const struct range *r = w->kind == WRITE_ASIDE ? &w->range : &before->range;
+    if (st->rec.offset < before->offset) {
+        world_wrong(st->world, "the offset went back");
+    }
+    if (st->rec.last_task < before->last_task) {
+        world_wrong(st->world, "the task ids went back");
+    }
+    if (w->kind == WRITE_COMMIT || w->kind == WRITE_BAD || w->kind == WRITE_ASIDE) {
+        note_passed(st, r, before->offset);
+    }
+    st->n_aside += w->kind == WRITE_BAD || w->kind == WRITE_ASIDE;
+    st->n_retried += w->kind == WRITE_COMMIT && r->is_retry;
+    st->is_held |= w->job != NULL && w->kind == WRITE_JOB && w->job->fail_code == FAIL_MANUAL_PAUSE;
+}
+
+/* --- writing ------------------------------------------------------------------------------------ */
+
+static bool may_crash(struct sim_store *st, unsigned percent)
+{
+    if (st->n_crashes_left > 0 && world_fault(st->world, percent)) {
+        st->n_crashes_left--;
+        return true;
+    }
+    return false;
+}
+
+enum written store_write(struct sim_store *st, struct record *rec, const struct write *write)
+{
+    if (st->n_failures_left > 0 && world_fault(st->world, 5)) {
+        st->n_failures_left--;
+        world_tell(st->world, "store: %s is refused", write_name(write->kind));
+        return WRITE_REFUSED;
+    }
+    if (may_crash(st, 4)) {
+        world_tell(st->world, "store: crash before %s", write_name(write->kind));
+        return WRITE_CRASH;
+    }
+    if (!is_as_expected(st, rec, write)) {
+        st->n_stale++;
+        world_tell(st->world, "store: %s is stale", write_name(write->kind));
+        return WRITE_STALE;
+    }
+    struct record before = st->rec;
+    check_write(st, rec, write);
+    if (rec->task != st->rec.task) { /* only with a planted bug: what the zombie has is written */
+        st->rec.task = rec->task;
+        st->rec.range = rec->range;
+    }
+    apply(&st->rec, write, st->bug);
+    check_written(st, &before, write);
+    if (may_crash(st, 4)) {
+        world_tell(st->world, "store: crash after %s", write_name(write->kind));
+        return WRITE_CRASH;
+    }
+    *rec = st->rec;
+    return WRITTEN;
+}
