@@ -15,7 +15,8 @@ import tidy
 ROOT = build.ROOT
 LAYERS = ("base", "parser", "scheduler", "sources", "proxy")
 SHOWN_LINES = 120
-OWN_STEPS = ("integration", "clients", "superset", "bench")  # folders of tests/ with a step each
+# Folders of tests/ with a step each.
+OWN_STEPS = ("integration", "faults", "clients", "superset", "bench")
 
 
 @dataclasses.dataclass
@@ -143,14 +144,14 @@ def _reconcile(ctx, out, code, note):
 
 
 def _pytest(paths, sluice_build="build", marker=None, quick_marker=None, env=None, prefix=(),
-            timeout_s=300):
+            timeout_s=300, jobs=build.JOBS):
     """Two at a time: most of these tests wait for processes."""
     def step(ctx):
         report = ctx.log.with_suffix(".xml")
         report.unlink(missing_ok=True)
         command = [*prefix, sys.executable, "-m", "pytest", "-q", "-rs", "--tb=short",
                    "-p", "no:cacheprovider", "--durations=8", "--timeout=%d" % timeout_s,
-                   "-n", build.JOBS, "--dist", "worksteal",
+                   "-n", jobs, "--dist", "worksteal",
                    "--junitxml=%s" % report]
         chosen = quick_marker if ctx.is_quick else marker
         command += ["-m", chosen] if chosen else []
@@ -210,6 +211,8 @@ def all_steps():
         Step("bed", "the test bed's own tests", _pytest(_bed_paths)),
         Step("integration", "the real binary, end to end",
              _pytest(_integration_paths, quick_marker="quick"), ("build",), True),
+        Step("faults", "fault points 1 to 55 on real processes",
+             _pytest(_tests("faults"), jobs=2 * build.JOBS), ("build",)),
         Step("clients", "MySQL drivers of every kind", _pytest(_tests("clients")), ("build",)),
         Step("superset", "Apache Superset, by API and by browser",
              _pytest(_tests("superset"), timeout_s=900), ("build",)),
