@@ -5,17 +5,25 @@
  *     SELECT 1           one row
  *     SHOW GRANTS        one row: may do everything
  *     jobs(, tasks(      ERR, as an FE that has no such function; @@ in it: one row all the same
+ *     @@version_comment  that it is Doris 4.1
+ *     INSERT … WITH LABEL  OK, VISIBLE, at once, for as many rows as are asked for
+ *     SHOW TRANSACTION … 'LABEL'  VISIBLE, whatever was sent: only for the time that asking takes
+ *     loads              one row: how many INSERTs came, and of each since the last question when it
+ *                        came and when it was answered, in monotonic ns
  *     big BYTES ROW      rows of ROW bytes, BYTES in all, as fast as the socket takes them
  *     anything else      OK
  *
  *     fakeserver THREADS PORT
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -25,7 +33,9 @@
 
 enum {
     N_EVENTS = 64,
-    IN_SIZE = 512,        /* no command is longer */
+    IN_SIZE = 4096,       /* of one read */
+    MAX_IN = 4 << 20,     /* no command is longer */
+    MAX_LOADS = 1 << 16,  /* kept until somebody asks */
     BLOCK_SIZE = 1 << 20, /* of rows, prepared once and sent again and again */
     MAX_ROW = 256 << 20,
     SENDS_PER_TURN = 8,
@@ -39,8 +49,7 @@ struct client {
     int fd;
     bool is_logged_in;
     bool is_writing; /* epoll waits for EPOLLOUT, not EPOLLIN */
-    size_t n_in;
-    uint8_t in[IN_SIZE];
+    struct buf in;   /* what was read and is no whole packet yet */
     /* big: the block, which holds whole rows, is sent until `left` bytes have gone */
     struct buf block;
     size_t block_at;
@@ -54,6 +63,15 @@ static struct buf greeting;
 static struct buf one_row; /* the answer to SELECT 1 */
 static struct buf grants;  /* to SHOW GRANTS */
 static struct buf no_jobs; /* to jobs() */
+static struct buf version; /* to @@version_comment */
+
+/* The INSERTs that came, of all threads. */
+static struct {
+    pthread_mutex_t lock;
+    uint64_t n;          /* ever */
+    size_t n_times;      /* since the last question */
+    int64_t (*times)[2]; /* came, answered */
+} loads = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void put_column(struct buf *out, uint8_t sequence, const char *name)
 {
@@ -117,6 +135,28 @@ static void put_ok(struct buf *out, uint8_t sequence)
     (void)packet_end(out, at);
 }
 
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* As an FE says that a load has succeeded: the label comes back. */
+static void put_loaded(struct buf *out, uint8_t sequence, struct span label, uint64_t txn_id)
+{
+    _cleanup_free_ char *info = xasprintf(
+        "{'label':'%.*s', 'status':'VISIBLE', 'txnId':'%" PRIu64 "'}", SPAN_ARG(label), txn_id);
+    size_t at = packet_begin(out, sequence);
+    packet_put_u8(out, PACKET_OK);
+    packet_put_lenenc(out, 1); /* affected rows */
+    packet_put_lenenc(out, 0); /* last insert id */
+    packet_put_u16(out, STATUS_NONE);
+    packet_put_u16(out, 0); /* warnings */
+    packet_put_text(out, span_of(info));
+    (void)packet_end(out, at);
+}
+
 static void put_greeting(struct buf *out)
 {
     static const char scramble[] = "abcdefghijklmnopqrst"; /* anything: no password is checked */
@@ -142,6 +182,8 @@ static void put_greeting(struct buf *out)
 static void prepare_answers(void)
 {
     static const char *const one[] = {"1"};
+    static const char *const comment[] = {"@@version_comment"};
+    static const char *const doris[] = {"Doris version doris-4.1.0-rc01-0000000000"};
     static const char *const columns[] = {"UserIdentity", "GlobalPrivs", "CatalogPrivs",
                                           "DatabasePrivs", "TablePrivs"};
     static const char *const values[] = {"'root'@'%'", "Node_priv,Admin_priv", "", "", ""};
@@ -149,13 +191,17 @@ static void prepare_answers(void)
     one_row = buf_with_max(BLOCK_SIZE);
     grants = buf_with_max(BLOCK_SIZE);
     no_jobs = buf_with_max(BLOCK_SIZE);
+    version = buf_with_max(BLOCK_SIZE);
+    loads.times = xcalloc(MAX_LOADS, sizeof(*loads.times));
     put_greeting(&greeting);
     put_result(&one_row, one, one, 1);
+    put_result(&version, comment, doris, 1);
     put_result(&grants, columns, values, ARRAY_SIZE(columns));
     size_t at = packet_begin(&no_jobs, 1);
     packet_put_u8(&no_jobs, PACKET_ERR);
     packet_put_u16(&no_jobs, 1105);
-    buf_append_text(&no_jobs, "#HY000errCode = 2, detailMessage = Could not find function jobs");
+    buf_append_text(&no_jobs,
+                    "#HY000errCode = 2, detailMessage = Could not find table function jobs");
     (void)packet_end(&no_jobs, at);
 }
 
@@ -268,6 +314,78 @@ static bool on_big(int epoll, struct client *c, struct span arguments)
     return send_all(c, &head) && send_rows(epoll, c);
 }
 
+/* The word behind WITH LABEL, empty when there is none; Sluice writes it in backquotes, or bare. */
+static struct span label_of(struct span text)
+{
+    static const char words[] = "WITH LABEL ";
+    const char *at = memmem(text.p, text.n, words, sizeof(words) - 1);
+    if (at == NULL) {
+        return (struct span){.p = "", .n = 0};
+    }
+    const char *begin = at + sizeof(words) - 1;
+    begin += *begin == '`';
+    const char *p = begin;
+    while (p < text.p + text.n && *p != '`' && *p != ' ' && *p != '\n') {
+        p++;
+    }
+    return span_between(begin, p);
+}
+
+static bool on_insert(const struct client *c, struct span label, uint8_t sequence, int64_t came_ns)
+{
+    _cleanup_buf_ struct buf ok = buf_with_max(BLOCK_SIZE);
+    pthread_mutex_lock(&loads.lock);
+    uint64_t n = ++loads.n;
+    if (loads.n_times < MAX_LOADS) {
+        loads.times[loads.n_times][0] = came_ns;
+        loads.times[loads.n_times][1] = now_ns();
+        loads.n_times++;
+    }
+    pthread_mutex_unlock(&loads.lock);
+    put_loaded(&ok, sequence, label, n);
+    return send_all(c, &ok);
+}
+
+static bool on_loads(const struct client *c)
+{
+    static const char *const names[] = {"n", "times"};
+    _cleanup_buf_ struct buf text = buf_with_max(MAX_LOADS * 48);
+    _cleanup_buf_ struct buf answer = buf_with_max(MAX_LOADS * 48 + 1024);
+    pthread_mutex_lock(&loads.lock);
+    _cleanup_free_ char *n = xasprintf("%" PRIu64, loads.n);
+    for (size_t i = 0; i < loads.n_times; i++) {
+        buf_printf(&text, "%" PRId64 " %" PRId64 " ", loads.times[i][0], loads.times[i][1]);
+    }
+    loads.n_times = 0;
+    pthread_mutex_unlock(&loads.lock);
+    const char *const values[] = {n, buf_text(&text)};
+    put_result(&answer, names, values, 2);
+    for (size_t at = 0; at < answer.len;) { /* large: it may take its time */
+        ssize_t sent = send(c->fd, answer.data + at, answer.len - at, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN) {
+            return false;
+        }
+        at += sent > 0 ? (size_t)sent : 0;
+    }
+    return true;
+}
+
+/* The label is the last text between quotes. */
+static bool on_transaction(const struct client *c, struct span text)
+{
+    static const char *const names[] = {"TransactionId", "Label", "TransactionStatus"};
+    _cleanup_buf_ struct buf answer = buf_with_max(BLOCK_SIZE);
+    const char *end = memrchr(text.p, '\'', text.n);
+    const char *begin = end != NULL ? memrchr(text.p, '\'', (size_t)(end - text.p)) : NULL;
+    if (begin == NULL) {
+        return false;
+    }
+    _cleanup_free_ char *label = span_dup(span_between(begin + 1, end));
+    const char *const values[] = {"1", label, "VISIBLE"};
+    put_result(&answer, names, values, ARRAY_SIZE(names));
+    return send_all(c, &answer);
+}
+
 static bool on_packet(int epoll, struct client *c, struct span payload, uint8_t sequence)
 {
     _cleanup_buf_ struct buf ok = buf_with_max(BLOCK_SIZE);
@@ -281,6 +399,18 @@ static bool on_packet(int epoll, struct client *c, struct span payload, uint8_t 
         }
         if (span_eq_text(text, "SHOW GRANTS")) {
             return send_all(c, &grants);
+        }
+        if (span_starts_with(text, "INSERT ") && label_of(text).n > 0) {
+            return on_insert(c, label_of(text), (uint8_t)(sequence + 1), now_ns());
+        }
+        if (span_starts_with(text, "SHOW TRANSACTION")) {
+            return on_transaction(c, text);
+        }
+        if (span_eq_text(text, "loads")) {
+            return on_loads(c);
+        }
+        if (memmem(text.p, text.n, "@@version_comment", 17) != NULL) {
+            return send_all(c, &version);
         }
         if (memmem(text.p, text.n, "@@", 2) != NULL) {
             return send_all(c, &one_row);
@@ -300,24 +430,27 @@ static bool on_packet(int epoll, struct client *c, struct span payload, uint8_t 
 
 static bool on_readable(int epoll, struct client *c)
 {
-    ssize_t n = recv(c->fd, c->in + c->n_in, IN_SIZE - c->n_in, 0);
+    char *room = buf_reserve(&c->in, IN_SIZE);
+    if (room == NULL) {
+        return false; /* longer than any command */
+    }
+    ssize_t n = recv(c->fd, room, IN_SIZE, 0);
     if (n <= 0) {
         return n < 0 && errno == EAGAIN;
     }
-    c->n_in += (size_t)n;
-    while (c->n_in >= PACKET_HEADER_SIZE) {
-        size_t size = PACKET_HEADER_SIZE + packet_length(c->in);
-        if (size > c->n_in) {
+    c->in.len += (size_t)n;
+    while (c->in.len >= PACKET_HEADER_SIZE) {
+        size_t size = PACKET_HEADER_SIZE + packet_length(c->in.data);
+        if (size > c->in.len) {
             break;
         }
-        struct span payload = {(char *)c->in + PACKET_HEADER_SIZE, size - PACKET_HEADER_SIZE};
-        if (!on_packet(epoll, c, payload, packet_sequence(c->in))) {
+        struct span payload = {c->in.data + PACKET_HEADER_SIZE, size - PACKET_HEADER_SIZE};
+        if (!on_packet(epoll, c, payload, packet_sequence(c->in.data))) {
             return false;
         }
-        c->n_in -= size;
-        memmove(c->in, c->in + size, c->n_in);
+        buf_consume(&c->in, size);
     }
-    return c->n_in < IN_SIZE;
+    return true;
 }
 
 static void accept_one(int epoll, int listen_fd)
@@ -329,6 +462,7 @@ static void accept_one(int epoll, int listen_fd)
     struct client *c = xcalloc(1, sizeof(*c));
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     c->fd = fd;
+    c->in = buf_with_max(MAX_IN);
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
         net_die("epoll_ctl: %s", strerror(errno));
     }
@@ -356,6 +490,7 @@ static void *run(void *arg)
             if (!is_alive) {
                 (void)close(c->fd);
                 buf_fini(&c->block);
+                buf_fini(&c->in);
                 free(c);
             }
         }

@@ -15,6 +15,7 @@ import candidates  # noqa: E402
 import cases  # noqa: E402
 import jobs  # noqa: E402
 import report  # noqa: E402
+import sched_cases  # noqa: E402
 
 
 def run(argv, tmp_path):
@@ -88,3 +89,35 @@ def test_classifier_measures_statements(tmp_path):
     assert figures["real"]["files"]["statements"] == 2
     assert figures["real"]["files"]["ours"] == 1
     assert "made to be bad" in text
+
+
+def test_scheduler_measures_every_case(tmp_path):
+    figures, text = run([sys.executable, "-B", HERE / "scheduler.py", "--quick"], tmp_path)
+    assert [case["name"] for case in figures["cases"]] == [case.name for case in sched_cases.ALL]
+    for case in figures["cases"]:
+        assert "failure" not in case, case["name"]
+        assert case["figures"], case["name"]
+        assert case["title"] in text
+    by_name = {case["name"]: case["figures"] for case in figures["cases"]}
+    assert by_name["flight"]["is_once"]
+    assert by_name["flight"]["most"] == sched_cases.QUICK.in_flight
+    assert by_name["idle"]["polls"] >= sched_cases.QUICK.jobs
+    assert "the scheduler reaches" in text
+    assert list(tmp_path.glob("sluice-bench-*")) == []
+
+
+def test_scheduler_refuses_an_unknown_case():
+    done = subprocess.run([sys.executable, "-B", HERE / "scheduler.py", "--only", "nothing"],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "--list" in done.stderr
+
+
+def test_turns_are_cut_at_the_list_requests():
+    """Two loads, between them the look at ETags and the next plan; times in ns."""
+    loads = [(0, 1_000_000), (9_000_000, 10_000_000)]
+    events = [(500_000, 600_000, 1), (2_000_000, 3_000_000, 1), (5_000_000, 7_000_000, 5),
+              (11_000_000, 12_000_000, 5)]
+    assert sched_cases.turns_of(loads, events) == [
+        {"all": 8.0, "listing": 3.0, "overhead": 5.0, "to check": 1.0, "commit and on": 2.0,
+         "INTENT and on": 2.0, "lists": 2}]
