@@ -111,7 +111,7 @@ def test_malformed_create(made, case):
 
 # --- CREATE: properties ---
 
-SUPPORTED = "[max_interval, s3.max_batch_files, s3.max_batch_bytes, offset]"
+SUPPORTED = "[max_interval, s3.max_batch_files, s3.max_batch_bytes, s3.discovery, "
 OFFSET_FORM = '{"fileName":"'
 PROPERTIES = {
     "unknown": ("max_batch", "1", GENERAL, "Invalid properties: [max_batch]", SUPPORTED),
@@ -283,6 +283,12 @@ STATEMENTS = {
     "RESOLVE, no number": ("ALTER JOB there RESOLVE TASK x AS COMMITTED", "'x'", "INTEGER_VALUE"),
     "RESOLVE, task 0": ("ALTER JOB there RESOLVE TASK 0 AS COMMITTED", "0 is no task id", "tasks("),
     "RESOLVE as what": ("ALTER JOB there RESOLVE TASK 1 AS DONE", "'DONE'", "'COMMITTED'"),
+    "RETRY of none": ("ALTER JOB nope RETRY FILE 'in/a.csv'", "jobName: nope"),
+    "RETRY, never aside": ("ALTER JOB there RETRY FILE 'in/a.csv'", "there", "no file that is set aside"),
+    "SKIP, none aside": ("ALTER JOB there SKIP ALL FILES", "there"),
+    "RETRY what": ("ALTER JOB there RETRY TASK 1", "'TASK'", "{'FILE', 'ALL'}", "RETRY | SKIP FILE"),
+    "SKIP, no string": ("ALTER JOB there SKIP FILE in", "'in'", "STRING_LITERAL"),
+    "SKIP, empty": ("ALTER JOB there SKIP FILE ''", "The file's key can not be empty", "Quarantine"),
     "injection": ("PAUSE JOB WHERE jobName = 'x\\' OR \\'1\\'=\\'1'", "job not exist"),
 }
 
@@ -403,9 +409,10 @@ def test_names_as_people_have_them(rig, name):
 # --- data errors ---
 
 def test_bad_row_in_a_file(rig):
-    """Strict mode: the job stops at the file, says what Doris says, goes on when it is mended."""
+    """With s3.bad_files = pause the job stops at the file, says what Doris says, goes on when it is
+    mended. What it does otherwise is in test_quarantine.py."""
     made = rig(config={"scheduler.resume_delay": 100})
-    made.create_job(properties={"max_interval": "1", "s3.max_batch_files": "1"})
+    made.create_job(properties={"max_interval": "1", "s3.max_batch_files": "1", "s3.bad_files": "pause"})
     made.bucket.put_rows("in/a.csv", 10)
     made.wait_rows(10)
     made.bucket.put("in/b.csv", "11,n,1.00,2024-05-01 12:00:00\nnone,n,1.00,2024-05-01 12:00:00\n")

@@ -213,6 +213,25 @@ def test_each_problem(made, change, wanted):
     assert made.standing() == before
 
 
+def test_properties_of_files(made):
+    """Discovery, bad files, mode and guarantee are told, given or not; then a wrong one, as of CREATE."""
+    check(explain(made, create(made)), ("guarantee", "", "exactly once by label"),
+          ("s3.discovery", "", "ordered"), ("s3.bad_files", "", "quarantine"),
+          ("s3.ingestion_mode", "", "ORDERED_LIST"))
+    given = {"s3.discovery": "TRACKED", "s3.overwritten": "reload", "s3.bad_files": "pause",
+             "s3.ingestion_mode": "one_time", "guarantee": "transactional"}
+    listed = ", ".join('"%s" = "%s"' % pair for pair in given.items())
+    sql = create(made).replace("ON STREAMING", "PROPERTIES (%s) ON STREAMING" % listed)
+    check(explain(made, sql), ("guarantee", "", "exactly once by transaction"),
+          ("s3.discovery", "", "tracked"), ("s3.overwritten", "", "reload"),
+          ("s3.bad_files", "", "pause"), ("s3.ingestion_mode", "", "ONE_TIME"))
+    lines = explain(made, sql.replace("transactional", "twice").replace("TRACKED", "ordered"))
+    check(lines, ("summary", "ERROR", "2 problems"),
+          ("guarantee", "ERROR", "must be one of [label, transactional], but was twice"),
+          ("s3.overwritten", "ERROR", 'wants "s3.discovery" = "tracked"'),
+          ("s3.bad_files", "", "pause"))
+
+
 def test_errors_as_of_create(made):
     """What is no statement, or has no target, is an ERR packet, the same as CREATE's."""
     bad = ["CREATE JOB x ON STREAMING DO INSERT INTO demo.t SELECT 1",
@@ -442,6 +461,10 @@ def test_in_doubt(rig):
     check(lines, ("phase", "", "whether task 1 was loaded"), ("summary", "ERROR", "1 problem"),
           ("range in doubt", "", "in/a.csv"),
           ("look at", "", "demo.t", "SHOW TRANSACTION FROM demo"), ("reason", "ERROR", "IN_DOUBT"))
+    evidence = made.execute('SELECT Id, Evidence FROM jobs("type"="insert") WHERE Evidence != \'\'')[0]
+    assert evidence["Id"] + "_1" in evidence["Evidence"] and "in/a.csv" in evidence["Evidence"]
+    with pytest.raises(pymysql.MySQLError, match="Task 1 of job j, label .*, is still open"):
+        made.execute("ALTER JOB j PROPERTIES ('guarantee' = 'transactional')")
     decisions = [line[2].split(": ", 1)[1] for line in lines if line[0] == "decide"]
     made.execute(decisions[0])
     made.execute(decisions[2])

@@ -185,7 +185,23 @@ def test_traits_are_asked_once(fe, comment, version):
     fe.on("version_comment", result_set(["@@version_comment"], [[comment]]))
     got = start(fe, "traits", repeat=3).results()
     assert [g["version"] for g in got] == [version] * 3
-    assert len(fe.statements("version_comment")) == 1
+    assert len(fe.statements("version_comment")) == len(fe.statements("FRONTEND CONFIG")) == 1
+
+
+@pytest.mark.parametrize("config, keep_s, n", [
+    (result_set(["Key", "Value"], [["label_num_threshold", "100"],
+                                   ["streaming_label_keep_max_second", "43200"]]), 43200, 100),
+    (err("Access denied; you need (at least one of) the (ADMIN) privilege(s)", 1227, "42000"), 0, 0),
+    (ok(), 0, 0),
+    (cut, 0, 0),
+    (lambda link, sql: None, 0, 0),
+])
+def test_traits_tell_how_long_labels_are_known(fe, config, keep_s, n):
+    """Where the FE lets one read it; and a version is enough for a plan."""
+    fe.on("version_comment", result_set(["c"], [["Doris version doris-3.0.4-rc02"]]))
+    got = run(fe.on("FRONTEND CONFIG", config), "traits", deadline_ms=1000)
+    assert (got["result"], got["version"], got["error"]) == (True, 3000, ""), got
+    assert (got["label_keep_s"], got["label_num"]) == (keep_s, n)
 
 
 @pytest.mark.parametrize("pattern, answer, error", [

@@ -449,6 +449,10 @@ def test_job_statements(fe_rig):
     resolve, n, _ = prepare(client, "ALTER JOB j1 RESOLVE TASK ? AS COMMITTED")
     (kind, content), = run(client, resolve, [(replies.LONGLONG, 77)])
     assert kind == "err" and "Job j1 has no task in doubt" in content[1]
+    skip, n, _ = prepare(client, "ALTER JOB j1 SKIP FILE ?")
+    assert n == 1
+    (kind, content), = run(client, skip, [(replies.STRING, "in/é 1.csv")])
+    assert kind == "err" and "Job j1" in content[1]
     drop, _, _ = prepare(client, "DROP JOB WHERE jobName = ?")
     assert run(client, drop, [(replies.STRING, "j1")]) == [("ok", (0, ""))]
     assert fe_rig.job("j1") is None

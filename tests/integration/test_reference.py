@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+import procs
 from rig import create_job_sql, create_table_sql
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -47,9 +48,15 @@ def test_examples_and_columns(rig):
         rig.execute(sql, db="shop")
     rig.create_job()
     rig.check_exactly_once()
+    procs.wait_until(lambda: rig.offset() == {"fileName": "in/1.csv"}, 30, "the offset")
+    rig.execute("PAUSE JOB WHERE jobName = 'j'")  # else JobRuntimeMsg tells the time of each look
+    hidden = table('## Hidden columns of jobs("type"="insert")')
     for view in ("jobs", "tasks"):
         row = rig.execute('SELECT * FROM %s("type"="insert") LIMIT 1' % view)[0]
         assert table('## Columns of %s("type"="insert")' % view) == list(row)
+        assert set(hidden).isdisjoint(row)
+    named = rig.execute('SELECT %s FROM jobs("type"="insert") LIMIT 1' % ", ".join(hidden))[0]
+    assert hidden == list(named) and len(hidden) == 7
     text = rig.check_refused(
         create_job_sql("other", "INSERT INTO shop.orders SELECT c1, c2, c3, c4 FROM "
                        + rig.bucket.tvf("in/*.csv"), {"nope": "1"}), 1105, "HY000", "Invalid properties: [nope]")
@@ -60,6 +67,16 @@ def test_examples_and_columns(rig):
 def test_reasons():
     names = re.search(r"fail_code_names\[\] = \{(.*?)\};", "".join(source(r"(?s).*")), re.S).group(1)
     assert sorted(table("## Why a job is PAUSED")) == sorted(re.findall(r'"(\w+)"', names))
+
+
+def test_moves():
+    """The table of states is the one that the scheduler asserts."""
+    rows = re.findall(r"\[JOB_(\w+)\] = \{([01, ]+)\}", "".join(source(r"legal_moves(?s:.*?)\n\};")))
+    moves = {name: ["yes" if flag == "1" else "" for flag in flags.split(", ")] for name, flags in rows}
+    listed = [[cell.strip("` ") for cell in line.strip("|").split("|")]
+              for line in re.findall(r"^\|.*\|$", section("## States"), re.M)]
+    assert listed[0][1:] == list(moves) and len(moves) == 5
+    assert {line[0]: line[1:] for line in listed[2:]} == moves
 
 
 def test_errors():

@@ -107,6 +107,8 @@ def sql_of_job(rig, name="j"):
         "drop if exists": "DROP JOB IF EXISTS WHERE jobName = '%s'" % name,
         "cancel": "CANCEL TASK WHERE jobName = '%s' AND taskId = 1" % name,
         "resolve": "ALTER JOB %s RESOLVE TASK 1 AS ABORTED" % name,
+        "retry file": "ALTER JOB %s RETRY FILE 'in/a.csv'" % name,
+        "skip files": "ALTER JOB %s SKIP ALL FILES" % name,
         "explain": "EXPLAIN JOB %s" % name,
         "show create": "SHOW CREATE JOB %s" % name,
     }
@@ -463,7 +465,8 @@ def test_statements_about_the_fes_jobs_reach_it(made, native):
         assert status(native, "s") is None
         run(c, "/* a */ pause job where JOBNAME = \"e\";")
         assert status(native, "e") == "PAUSED"
-        for sql in ("EXPLAIN JOB e", "SHOW CREATE JOB e", "ALTER JOB e RESOLVE TASK 1 AS ABORTED"):
+        for sql in ("EXPLAIN JOB e", "SHOW CREATE JOB e", "ALTER JOB e RESOLVE TASK 1 AS ABORTED",
+                    "ALTER JOB e RETRY ALL FILES"):
             assert "one of the FE's own" in denied(c, sql)[1]
     with contextlib.closing(made.sluice.connect("of_db", PW, db="demo")) as c:
         assert "job not exist, jobName: e" in denied(c, "RESUME JOB WHERE jobName = 'e'")[1]

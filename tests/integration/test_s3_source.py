@@ -103,15 +103,18 @@ def test_odd_names_once_each_in_byte_order(bucket, tool):
 
 
 def test_names_that_doris_cannot_read(bucket, tool):
-    bucket.put("in/a.csv", "1\n")
-    bucket.put("in/b?.csv", "1\n")
-    bucket.put("in/c.csv", "1\n")
-    first, failure = tool.run("all")
+    """They are set aside with the reason, those next to one another together."""
+    for name in ("a", "b?", "b#", "c"):
+        bucket.put("in/%s.csv" % name, "1\n")
+    first, aside, last, end = tool.run("all")
     assert keys_of(first) == ["in/a.csv"] and first["more"]
-    assert first["end"] == {"fileName": "in/b?.csv"}
-    assert '"in/b?.csv" cannot be loaded: Doris cuts names' in failure["error"]
-    after, _ = tool.run("all", offset='{"fileName":"in/b?.csv"}')
-    assert keys_of(after) == ["in/c.csv"]
+    assert first["end"] == {"fileName": "in/b#.csv"}
+    assert [f["key"] for f in aside["aside"]] == ["in/b#.csv", "in/b?.csv"]
+    for file in aside["aside"]:
+        assert file["reason"].startswith("Doris cuts names at '?' and '#'. Give it another name")
+        assert file["size"] == 2 and len(file["etag"]) == 32
+    assert aside["after"] == {"fileName": "in/b?.csv"} and aside["more"]
+    assert keys_of(last) == ["in/c.csv"] and end == {"empty": True}
 
 
 def test_old_versions_get_one_file_a_task(bucket, tool):
@@ -119,9 +122,9 @@ def test_old_versions_get_one_file_a_task(bucket, tool):
     bucket.put("in/b.csv", "1\n")
     bucket.put("in/c d.csv", "1\n")
     for version in (0, 2000):
-        *plans, failure = tool.run("all", version)
+        *plans, aside, _ = tool.run("all", version)
         assert [uri_of(plan) for plan in plans] == [bucket.uri("in/a.csv"), bucket.uri("in/b.csv")]
-        assert "Doris 2.0 takes no blanks" in failure["error"]
+        assert "Doris 2.0 takes no blanks" in aside["aside"][0]["reason"]
 
 
 def test_paging_by_last_key(bucket, tool):

@@ -138,7 +138,8 @@ class Scene:
         answers = []
         for sql in ("SELECT * FROM jobs('type'='insert')", "SELECT * FROM tasks('type'='insert')",
                     "SELECT upper(ExecuteSql), hex(ErrorMsg), concat(Comment, Properties) "
-                    "FROM jobs('type'='insert')", "SHOW CREATE JOB good", "EXPLAIN JOB good",
+                    "FROM jobs('type'='insert')", "SELECT Quarantine, Evidence, Guarantee FROM "
+                    "jobs('type'='insert')", "SHOW CREATE JOB good", "EXPLAIN JOB good",
                     "SHOW CREATE JOB other", "EXPLAIN JOB other", "SHOW JOBS", "SHOW JOBS LIKE '%'",
                     "SHOW PROCESSLIST"):
             answers.append(str(self.query(sql, db="demo")))
@@ -250,7 +251,8 @@ def test_no_secret_leaves(scene):
     made.fe.knobs(fail_insert="", echo_sql=False)
 
     # ALTER puts a new secret into the place of an old one.
-    made.wait_state("PAUSED", "good")
+    assert "DATA_QUALITY" in str(scene.query("SELECT Quarantine FROM jobs('type'='insert')"))
+    assert scene.query("PAUSE JOB WHERE jobName = 'good'") == []
     old = watch.new("the token before")
     new = watch.new("the token after")
     for token in (old, new):
@@ -268,6 +270,7 @@ def test_no_secret_leaves(scene):
     made.sluice.start()
     assert "*XXX" in scene.look()
     assert scene.query("RESUME JOB WHERE jobName = 'good'") == []
+    assert scene.query("ALTER JOB good RETRY ALL FILES") == []
     made.check_exactly_once()
     scene.refused(NEAR_MISSES[0].replace("{}", watch.new("as JSON")))
     watch.check("as JSON")

@@ -18,17 +18,20 @@ def test_bad_rows(servers):
     """Mirrors regression-test/suites/job_p0/streaming_job/test_streaming_insert_job_alter.groovy:
     rows that do not fit pause the job for good; ALTER of session properties, a longer column, and
     RESUME loads them. The names are as long as the new column: that Doris cuts longer ones in
-    non-strict mode is its BE's doing, and the stand-in has none."""
+    non-strict mode is its BE's doing, and the stand-in has none. s3.bad_files has the job do as
+    Doris's does; by itself it would set the files aside."""
     columns = "c1 INT NULL, c2 VARCHAR(2) NULL, c3 INT NULL"
     with servers.suite("test_streaming_insert_job_alter", columns) as s:
-        s.sql("CREATE JOB $JOB ON STREAMING DO INSERT INTO $TABLE SELECT * FROM $S3;")
+        s.sql("CREATE JOB $JOB PROPERTIES( \"s3.bad_files\" = \"pause\" ) ON STREAMING DO "
+              "INSERT INTO $TABLE SELECT * FROM $S3;")
         s.wait_status("PAUSED")
         message = json.loads(s.job("ErrorMsg")[0])
         assert message["code"] == "TOO_MANY_FAILURE_ROWS_ERR"  # and so it is not resumed by itself
         assert "Insert has filtered data in strict mode" in message["msg"]
         s.sql("ALTER JOB $JOB PROPERTIES( \"session.enable_insert_strict\" = false, "
               "\"session.insert_max_filter_ratio\" = 1 )")
-        assert s.job("status, properties") == ("PAUSED", '{"session.enable_insert_strict":"false",'
+        assert s.job("status, properties") == ("PAUSED", '{"s3.bad_files":"pause",'
+                                                         '"session.enable_insert_strict":"false",'
                                                          '"session.insert_max_filter_ratio":"1"}')
         s.sql("ALTER TABLE $TABLE MODIFY COLUMN c2 VARCHAR(3) NULL;")
         described = s.sql("Desc $TABLE")

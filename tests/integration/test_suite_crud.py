@@ -5,9 +5,8 @@ Suites of what Sluice does not have, and why they are not here:
   test_streaming_insert_job_compute_group: its part without a cloud, the refusal, is in
       test_other_modes; the rest of it, _compute_group_docker and _compute_group_multi_cluster need
       a cloud cluster with compute groups.
-  test_streaming_insert_job_s3_once: the property is refused by name, see test_other_modes.
   test_streaming_insert_job_s3_event_aksk, _s3_event_iam_role, _s3_event_restart_fe: they need a
-      queue at Amazon; their properties are refused by name, see test_other_modes.
+      queue at Amazon; the mode and their properties are refused by name, see test_other_modes.
   test_streaming_job_retry_info: column RetryInfo and state RETRYING were never merged; what was,
       LastTaskSuccessTime, is in test_suite_progress.py.
   cdc/**: sources that are not there yet.
@@ -39,6 +38,8 @@ BAD_PROPERTIES = {
                  "max_interval must be at least 1 second, but was -1"),
     "session value": ('"session.enable_insert_strict" = "xxx"',
                       "Variable enable_insert_strict can't be set to the value of xxx"),
+    "mode": ('"s3.ingestion_mode" = "xxx"', "Unsupported s3.ingestion_mode: xxx"),
+    "discovery": ('"s3.discovery" = "xxx"', "s3.discovery must be one of [ordered, tracked], but was xxx"),
     "session name": ('"session.xxx" = "abc"', "Invalid session variable, [xxx]"),
 }
 
@@ -176,12 +177,14 @@ def test_empty_path(servers):
 OTHER_MODES = {
     "test_streaming_insert_job_compute_group": (
         '"compute_group" = "any_group"', "only supported in cloud mode", "compute_group"),
+    "test_streaming_insert_job_s3_once (its mode's first name)": (
+        '"s3.ingestion_mode" = "ONCE"', "Unsupported s3.ingestion_mode: ONCE"),
     "test_streaming_insert_job_s3_once": (
-        '"s3.ingestion_mode" = "ONCE", "offset" = \'{"fileName":"%s"}\'' % EXAMPLES[0],
-        "Invalid properties: [s3.ingestion_mode]"),
+        '"s3.ingestion_mode" = "ONE_TIME", "offset" = \'{"fileName":"%s"}\'' % EXAMPLES[0],
+        "offset is not supported when s3.ingestion_mode is ONE_TIME"),
     "test_streaming_insert_job_s3_event_aksk": (
         '"s3.ingestion_mode" = "NOTIFICATION", "s3.event.source" = "SQS"',
-        "Invalid properties: [s3.ingestion_mode]"),
+        "Unsupported s3.ingestion_mode: NOTIFICATION"),
     "test_streaming_insert_job_s3_event_iam_role": (
         '"s3.event.source" = "SQS"', "Invalid properties: [s3.event.source]"),
     "test_streaming_insert_job_s3_event_restart_fe": (
@@ -200,3 +203,17 @@ def test_other_modes(servers, suite):
     with servers.suite("crud_mode") as s:
         s.refused(CREATE % ("PROPERTIES(%s)" % given), *words)
         assert s.job() is None
+
+
+def test_one_time(servers):
+    """Mirrors regression-test/suites/job_p0/streaming_job/test_streaming_insert_job_s3_once.groovy: the
+    job is FINISHED once the files that are there are loaded, in several tasks, and stays so."""
+    with servers.suite("test_streaming_insert_job_s3_once") as s:
+        s.sql(CREATE % 'PROPERTIES("s3.max_batch_files" = "1", "s3.ingestion_mode" = "one_time")')
+        s.wait_status("FINISHED")
+        assert s.job("SucceedTaskCount, currentOffset, ErrorMsg") == ("2", offset_text(EXAMPLES[1]), "")
+        assert s.rows() == example_rows(0, 1)
+        s.refused("RESUME JOB where jobname = '$JOB'", "status")
+        s.restart()
+        assert s.job("Status") == ("FINISHED",)
+        s.drop()
