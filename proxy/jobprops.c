@@ -40,7 +40,7 @@ static const struct choice_property {
     {"guarantee",
      {"label", "transactional"},
      "label asks Doris what became of a task's label; transactional writes the offset in the "
-     "transaction of the data, and wants Doris 3.0",
+     "transaction of the data, and wants Doris 3.0 or later",
      true},
     {"s3.discovery",
      {"ordered", "tracked"},

@@ -97,10 +97,15 @@ static void show_statement(struct run *run)
                     "none yet: it is made of the first files that are found");
         return;
     }
-    _cleanup_free_ char *sql = b->ops->rewrite(b->source, run->plan.range, first_label, &err);
+    bool is_label = spec_guarantee(b->spec) == GUARANTEE_LABEL;
+    _cleanup_free_ char *sql =
+        b->ops->rewrite(b->source, run->plan.range, is_label ? first_label : "", &err);
     if (sql != NULL) {
         _cleanup_free_ char *masked = secret_mask(span_of(sql));
-        add_statement(&run->explain, masked);
+        _cleanup_free_ char *framed =
+            xasprintf("%s%s%s", is_label ? "" : "BEGIN WITH LABEL `<job id>_1`; ", masked,
+                      is_label ? "" : "; the row of the offset table; COMMIT");
+        add_statement(&run->explain, framed);
     }
 }
 

@@ -217,6 +217,7 @@ static bool decide(struct job *j, bool is_committed, struct err *err)
     _cleanup_free_ char *first_error = j->task.first_error;
     log_warn("task.resolved", "job", j->rec.name, "label", j->task.label, "as", as, "user",
              j->actor, NULL);
+    sched_set_text(&j->end_reason, NULL);
     (void)err_say(&j->last_err, "resolved as %s by %s", as, who); /* the ErrorMsg of one ABORTED */
     j->task.first_error = is_committed          ? xasprintf("resolved as %s by %s", as, who)
                           : first_error != NULL ? xstrdup(first_error)

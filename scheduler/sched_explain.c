@@ -127,8 +127,9 @@ static void add_automatic_resume(const struct job *j, struct explain *e)
                 in, j->step.n_resumes + 1, config->max_resumes, resume);
 }
 
-/* What stands before the RESUME JOB, and behind it. */
-static void advice_of(enum fail_code code, const char **ret_before, const char **ret_behind)
+/* What stands before the RESUME JOB, and behind it. `is_over`: no automatic attempt is left. */
+static void advice_of(enum fail_code code, bool is_over, const char **ret_before,
+                      const char **ret_behind)
 {
     *ret_before = "";
     *ret_behind = "";
@@ -139,7 +140,9 @@ static void advice_of(enum fail_code code, const char **ret_before, const char *
                       "loaded again";
         return;
     case FAIL_CANNOT_RESUME:
-        *ret_behind = ", once the cause is gone: the automatic attempts are over";
+        *ret_behind = is_over ? ", once the cause is gone: the automatic attempts are over"
+                              : ", once you have decided as the reason says: it does not resume by "
+                                "itself";
         return;
     case FAIL_IN_DOUBT:
         *ret_before = "your decision, see \"decide\"; or ";
@@ -168,7 +171,8 @@ static void add_resume(const struct job *j, struct explain *e)
         _cleanup_free_ char *resume = resume_statement(j);
         const char *before = NULL;
         const char *behind = NULL;
-        advice_of(j->step.fail_code, &before, &behind);
+        bool is_over = j->step.n_resumes >= j->sched->options.step.max_resumes;
+        advice_of(j->step.fail_code, is_over, &before, &behind);
         explain_add(e, "what resumes it", "%s%s%s", before, resume, behind);
     }
 }
@@ -361,8 +365,8 @@ static void add_listing(const struct job *j, struct explain *e)
         explain_add(e, "last listing", "%s: nothing new, and it is the end", when);
         return;
     case PLAN_ASIDE:
-        explain_add(e, "last listing", "%s: found files that cannot be loaded, see \"set aside\"",
-                    when);
+        explain_add(e, "last listing", "%s: found files that cannot be loaded%s", when,
+                    j->n_bad > 0 ? ", see \"set aside\"" : "");
         return;
     case PLAN_REFUSED:
     case PLAN_FAIL:
@@ -424,10 +428,11 @@ static void add_files_aside(const struct job *j, struct explain *e)
         return;
     }
     _cleanup_free_ char *quoted = quote_name(j->rec.name);
-    explain_warn(e, "files set aside",
-                 "%zu, not loaded, while the job goes on. ALTER JOB %s RETRY FILE '...' (or RETRY "
-                 "ALL FILES) tries again, SKIP FILE '...' (or SKIP ALL FILES) gives up",
-                 j->n_bad, quoted);
+    explain_warn(
+        e, "files set aside",
+        "%zu, not loaded as they are now. ALTER JOB %s RETRY FILE '...' (or RETRY ALL FILES) "
+        "tries again%s, SKIP FILE '...' (or SKIP ALL FILES) leaves them out for good",
+        j->n_bad, quoted, j->step.state == JOB_PAUSED ? " once the job is resumed" : "");
     for (size_t i = 0; i < j->n_bad && i < MOST_FILES; i++) {
         add_aside(&j->bad[i], e);
     }
@@ -460,8 +465,8 @@ static void add_late(const struct job *j, struct explain *e)
     }
     if (j->n_changed > 0) {
         explain_warn(e, "changed files",
-                     "%" PRId64 " loads met a file that was being changed, since this start. Write "
-                     "files under another name and rename them, or write each only once",
+                     "%" PRId64 " met by loads since this start of Sluice (task.source_changed in "
+                     "its log names them). Write each file once, under a key of its own",
                      j->n_changed);
     }
 }

@@ -204,6 +204,17 @@ static void take_decision(struct job *j, struct sched_request *r)
     changed(j);
 }
 
+/*
+ * A plan under way was made of the files as they were: it would load one that is skipped by now, or
+ * end a job that has one to load yet. Another one follows at once.
+ */
+static void plan_anew(struct job *j)
+{
+    if (j->step.phase == PHASE_PLANNING && j->run != NULL) {
+        cancel_raise(&j->run->cancel);
+    }
+}
+
 /* One that waits for its next look at the source looks at once. */
 static void hurry(struct job *j)
 {
@@ -229,6 +240,7 @@ bool sched_file_decide(struct job *j, struct sched_request *r)
     }
     take_decision(j, r);
     sched_job_say(j, take_ptr(j->runtime_msg)); /* its view is made anew */
+    plan_anew(j);
     if (r->is_retry) {
         hurry(j);
     }

@@ -102,6 +102,7 @@ void sched_job_destroy(struct job *j)
     plan_fini(&j->plan);
     free(j->end_offset);
     free(j->runtime_msg);
+    free(j->end_reason);
     free(j->trace.plan_error);
     sched_files_fini(j);
     sched_answer_fini(&j->task_answer);

@@ -81,6 +81,7 @@ struct job {
     struct answer task_answer;    /* of its label, the last one */
     struct answer witness_answer; /* likewise */
     struct err last_err;          /* of the last run or write that failed */
+    char *end_reason; /* owned; why the open task ends, which the store did not take; or NULL */
     struct wheel_timer timer;
     char *end_offset;
     char *runtime_msg;

@@ -271,6 +271,7 @@ void sched_job_run_done(struct job *j, struct run *run)
     sched_txn_see_traits(j->sched, run);
     if (run->kind == RUN_PLAN || run->kind == RUN_LOAD) {
         j->last_err = (struct err){0};
+        sched_set_text(&j->end_reason, NULL);
         note_error(j, run);
     }
     switch (run->kind) {

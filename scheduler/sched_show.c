@@ -88,6 +88,16 @@ char *sched_job_window_text(const struct job *j)
                                                "known");
 }
 
+/* Of the open task itself: what became of its label, or the answer that its load was refused with. */
+static char *said_text(const struct job *j)
+{
+    if (!j->task_answer.is_given && err_is_set(&j->last_err)) {
+        return xasprintf("To its load Doris said: %s", j->last_err.msg);
+    }
+    _cleanup_free_ char *said = answer_text(&j->task_answer);
+    return xasprintf("Of its label, %s", said);
+}
+
 /* What was asked, and answered; the caller owns it. */
 static char *findings_text(const struct job *j)
 {
@@ -95,10 +105,13 @@ static char *findings_text(const struct job *j)
     if (!j->task_answer.is_given && kept != NULL) {
         return xstrdup(kept + strlen(evidence_mark)); /* of an earlier life, stored with the job */
     }
-    _cleanup_free_ char *said = answer_text(&j->task_answer);
+    _cleanup_free_ char *said = said_text(j);
+    if (sched_job_guarantee(j) == GUARANTEE_TRANSACTIONAL) {
+        return xstrdup(said); /* labels of others and their window prove nothing here */
+    }
     _cleanup_free_ char *witness = witness_text(j);
     _cleanup_free_ char *window = sched_job_window_text(j);
-    return xasprintf("Of its label, %s. %s. A label that Doris does not know counts as not loaded "
+    return xasprintf("%s. %s. A label that Doris does not know counts as not loaded "
                      "within %s; %" PRId64 " transactions were seen since the last proof",
                      said, witness, window, j->step.newest_txn - j->step.proof_txn);
 }
@@ -146,6 +159,10 @@ static char *run_error_text(const struct job *j)
                          "tries those again. Last error: %s",
                          j->step.n_bad, j->last_err.msg);
     }
+    if (j->step.fail_code == FAIL_TOO_MANY_ROWS && j->task.id != 0) {
+        return xasprintf("%s; task %" PRId64 ", range %s", j->last_err.msg, j->task.id,
+                         sched_job_range(j));
+    }
     return xstrdup(j->last_err.msg);
 }
 
@@ -172,8 +189,13 @@ char *sched_job_reason_text(const struct job *j, enum step_reason reason)
                          j->step.n_resumes, j->last_err.msg);
     case WHY_LABEL_TAKEN:
         return doubt_text(j,
-                          "Doris knows the label of a task that was never sent: the store may come "
-                          "from an older backup, or somebody else uses its labels.",
+                          sched_job_guarantee(j) == GUARANTEE_LABEL
+                              ? "Doris knows the label of a task that was never sent: the store "
+                                "may come from an older backup, or somebody else uses its labels."
+                              : "Doris has the label of a task that was never sent, or an offset "
+                                "row of it or of a later one: the store may come from an older "
+                                "backup, or somebody else uses its labels or writes to the offset "
+                                "table.",
                           "");
     case WHY_LABEL_FORGOTTEN:
         return doubt_text(j,

@@ -119,7 +119,8 @@ void sched_txn_begin(struct job *j)
 /*
  * Did the i-th task end before that INTENT for certain? Of the same job, by its id. Of another one
  * when a next task had begun by then. Which of two tasks began first no clock tells, since it may
- * have jumped, but the newest transaction that was known: that only rises.
+ * have jumped, but the newest transaction that was known: that only rises, unless the FE comes back
+ * from an old image. So both have to say it.
  */
 static bool is_before(const struct job *j, size_t i, const struct task_record *open)
 {
@@ -128,7 +129,8 @@ static bool is_before(const struct job *j, size_t i, const struct task_record *o
     if (success->job_id == open->job_id) {
         return success->id < open->id;
     }
-    return next->id > success->id && next->txn_before < open->txn_before;
+    return next->id > success->id && next->txn_before < open->txn_before &&
+           success->finish_ms < open->create_ms;
 }
 
 /* The newest of the job that is before `open`, or before nothing with NULL; none: NULL. */

@@ -98,6 +98,7 @@ static void close_open_task(struct job *j)
 {
     sched_keep_finished(j, &j->task);
     task_record_fini(&j->task);
+    sched_set_text(&j->end_reason, NULL);
 }
 
 /* --- what is remembered with an offset ------------------------------------------------------------ */
@@ -223,15 +224,30 @@ static struct task_end make_end(const struct job *j, enum task_state state, cons
     };
 }
 
+/* The store did not take the end of the task; its reason is kept for the next time. */
+static void note_not_ended(struct job *j, const struct err *err)
+{
+    sched_set_text(&j->end_reason, xstrdup(j->last_err.msg));
+    j->last_err = *err;
+}
+
+static void recall_reason(struct job *j)
+{
+    if (j->end_reason != NULL) {
+        (void)err_say(&j->last_err, "%s", j->end_reason);
+    }
+}
+
 static enum store_result store_end(struct job *j, enum task_state state)
 {
     const struct sched_options *o = &j->sched->options;
     struct err err = {0};
+    recall_reason(j);
     _cleanup_free_ char *error = end_text(j, state);
     struct task_end end = make_end(j, state, error);
     enum store_result result = o->store_ops->task_end(o->store, j->rec.id, j->task.id, &end, &err);
     if (result != STORE_OK) {
-        j->last_err = err;
+        note_not_ended(j, &err);
         return result;
     }
     follow_end(j, &end);
@@ -255,6 +271,7 @@ static enum store_result store_bad(struct job *j)
     _cleanup_file_marks_ struct file_marks marks = {0};
     _cleanup_bad_file_ struct bad_file bad = {0};
     struct err err = {0};
+    recall_reason(j);
     if (!get_marks(j, &marks, &bad)) {
         return STORE_FAIL;
     }
@@ -270,7 +287,7 @@ static enum store_result store_bad(struct job *j)
     enum store_result result =
         o->store_ops->task_aside(o->store, j->rec.id, j->task.id, &aside, &err);
     if (result != STORE_OK) {
-        j->last_err = err; /* behind it, `aside` borrows from the older one */
+        note_not_ended(j, &err); /* behind it, `aside` borrows from the older one */
         return result;
     }
     follow_marks(j, &marks);
@@ -301,7 +318,9 @@ static enum store_result store_aside(struct job *j)
             sched_files_put(j, &p->bad[i]);
             sched_files_log(j, "file.aside", &p->bad[i]);
         }
-        sched_set_text(&j->rec.offset, take_ptr(p->offset_after));
+        if (p->offset_after != NULL) { /* else it stays, as in the store */
+            sched_set_text(&j->rec.offset, take_ptr(p->offset_after));
+        }
     }
     plan_fini(p);
     return result;

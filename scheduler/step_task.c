@@ -72,7 +72,7 @@ int64_t step_window_txns(const struct step_job *job)
  */
 static bool may_be_pushed_out(const struct step_job *job)
 {
-    return job->n_remembered >= 3 * step_window_txns(job);
+    return job->n_remembered / 3 >= step_window_txns(job);
 }
 
 /* Whatever was loaded since the last proof cannot be forgotten already. */

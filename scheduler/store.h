@@ -61,8 +61,8 @@ struct task_aside {
 /* Bad files that were never tried: see files_aside(). All borrowed. */
 struct files_aside {
     int64_t job_id;
-    int64_t last_task_id; /* expected */
-    const char *offset_after;
+    int64_t last_task_id;     /* expected */
+    const char *offset_after; /* NULL: it stays */
     const struct bad_file *files;
     size_t n_files;
     const struct file_marks *marks;

@@ -1,10 +1,10 @@
 /*
- * The cells of SHOW GRANTS, as far as LOAD goes (facts: doris-ports.md F3; FE auth/Auth.java):
+ * The cells of SHOW GRANTS, mostly as far as LOAD goes (facts: doris-ports.md F3; FE auth/Auth.java):
  *
  *     GlobalPrivs                               Load_priv,Select_priv
  *     CatalogPrivs, DatabasePrivs, TablePrivs   internal.db: Select_priv,Load_priv; internal.db2: …
  *
- * ADMIN includes LOAD. Pure functions over text; a NULL cell has nothing.
+ * ADMIN includes LOAD and all else that is asked for here. Pure functions over text; a NULL cell has nothing.
  */
 #ifndef SOURCES_FE_GRANTS_H
 #define SOURCES_FE_GRANTS_H
@@ -22,5 +22,10 @@ bool fe_grants_has_global(const char *cell);
 bool fe_grants_next(struct span *rest, struct span *ret_scope);
 /* Is the table within the scope? */
 bool fe_grants_covers(struct span scope, const char *db, const char *table);
+
+/* The same of another privilege, as SHOW GRANTS spells it: "Create_priv", in any letter case. */
+bool fe_grants_has_global_of(const char *cell, const char *privilege);
+/* Does a scope of another cell give that privilege on the table? */
+bool fe_grants_give(const char *cell, const char *privilege, const char *db, const char *table);
 
 #endif

@@ -16,6 +16,14 @@
 #include "sources/insert_guarantee.h"
 #include "sources/insert_offsets.h"
 
+/* What the offset table takes, where it is to be made: as SHOW GRANTS spells it, and as GRANT does. */
+enum { N_OFFSETS_RIGHTS = 3 };
+static const struct {
+    const char *shown;
+    const char *granted;
+} offsets_rights[N_OFFSETS_RIGHTS] = {
+    {"Create_priv", "CREATE_PRIV"}, {"Select_priv", "SELECT_PRIV"}, {"Load_priv", "LOAD_PRIV"}};
+
 /* What was learnt, and how the talk goes on. */
 struct talk {
     const struct explain_question *q;
@@ -31,12 +39,15 @@ struct talk {
     bool has_rights; /* SHOW GRANTS told */
     bool may_load;   /* on the table */
     bool may_load_db;
+    bool may_use_offsets[N_OFFSETS_RIGHTS];
+    char *replication; /* the target's, or NULL; owned */
 };
 
 static void talk_fini(struct talk *t)
 {
     fe_conn_destroy(t->c);
     insert_columns_fini(&t->columns);
+    free(t->replication);
 }
 
 /* A cell has no room for what stands before nearly every text of Doris. */
@@ -88,9 +99,24 @@ static void read_scopes(struct talk *t, const char *cell)
     }
 }
 
+static void read_offsets_rights(struct talk *t, const struct fe_row *row)
+{
+    static const char *const scoped[] = {"CatalogPrivs", "DatabasePrivs", "TablePrivs"};
+    const char *db = t->insert->target_db;
+    for (size_t i = 0; i < N_OFFSETS_RIGHTS; i++) {
+        const char *right = offsets_rights[i].shown;
+        bool may = fe_grants_has_global_of(fe_row_get(row, "GlobalPrivs"), right);
+        for (size_t k = 0; k < ARRAY_SIZE(scoped); k++) {
+            may = may || fe_grants_give(fe_row_get(row, scoped[k]), right, db, OFFSETS_TABLE);
+        }
+        t->may_use_offsets[i] = t->may_use_offsets[i] || may;
+    }
+}
+
 static void read_grants(const struct fe_row *row, void *arg)
 {
     struct talk *t = arg;
+    read_offsets_rights(t, row);
     t->has_rights = t->has_rights || fe_row_get(row, "UserIdentity") != NULL;
     if (fe_grants_has_global(fe_row_get(row, "GlobalPrivs"))) {
         t->may_load = true;
@@ -157,6 +183,8 @@ static void read_create(const struct fe_row *row, void *arg)
     struct talk *t = arg;
     const char *text = fe_row_get(row, "Create Table");
     t->is_unique = text != NULL && strstr(text, "UNIQUE KEY(") != NULL;
+    free(t->replication);
+    t->replication = insert_offsets_replication(text);
 }
 
 static void explain_no_target(struct talk *t, const struct err *err)
@@ -315,8 +343,24 @@ static enum fe_result look_for_offsets(struct talk *t, struct err *err)
     return result;
 }
 
+/* NULL: nothing, or not told. The caller owns the result. */
+static char *lacking(const struct talk *t)
+{
+    char *lacks = NULL;
+    for (size_t i = 0; i < N_OFFSETS_RIGHTS && t->has_rights; i++) {
+        if (!t->may_use_offsets[i]) {
+            char *before = lacks;
+            lacks = xasprintf("%s%s%s", before != NULL ? before : "", before != NULL ? ", " : "",
+                              offsets_rights[i].granted);
+            free(before);
+        }
+    }
+    return lacks;
+}
+
 static void ask_memory(struct talk *t)
 {
+    _cleanup_free_ char *lacks = lacking(t);
     struct err ignored = {0}; /* who may not read it is told so */
     struct err err = {0};
     struct insert_guarantee g = {
@@ -328,6 +372,8 @@ static void ask_memory(struct talk *t)
         .is_unique = t->is_unique,
         .offsets = FE_OK,
         .offsets_err = &err,
+        .lacks = lacks,
+        .replication = t->replication,
     };
     bool is_label = spec_guarantee(t->q->request->spec) == GUARANTEE_LABEL;
     t->e->section = EXPLAIN_GUARANTEE;

@@ -109,6 +109,24 @@ static void explain_labels(const struct insert_guarantee *g, struct explain *e)
 
 /* --- transactional ---------------------------------------------------------------------------- */
 
+static void explain_missing_table(const struct insert_guarantee *g, const char *db,
+                                  struct explain *e)
+{
+    _cleanup_free_ char *create = insert_offsets_create(db_of(g), g->replication);
+    if (g->lacks == NULL) {
+        explain_add(e, "offset table",
+                    "%s.`" OFFSETS_TABLE "` is made by CREATE JOB, for which '%s' needs CREATE on "
+                    "it, then LOAD and SELECT; or make it yourself: %s",
+                    db_of(g), g->user, create);
+        return;
+    }
+    explain_fail(e, "offset table",
+                 "%s.`" OFFSETS_TABLE "` is not there, and the service account '%s' lacks %s to "
+                 "make and use it: GRANT SELECT_PRIV, LOAD_PRIV, CREATE_PRIV ON "
+                 "%s.`" OFFSETS_TABLE "` TO '%s'; or GRANT the first two, and make it yourself: %s",
+                 db_of(g), g->user, g->lacks, db, g->user, create);
+}
+
 static void explain_table(const struct insert_guarantee *g, struct explain *e)
 {
     _cleanup_free_ char *db = quote_name(db_of(g));
@@ -126,12 +144,7 @@ static void explain_table(const struct insert_guarantee *g, struct explain *e)
                      "SELECT_PRIV, LOAD_PRIV ON %s.`" OFFSETS_TABLE "` TO '%s'",
                      g->user, db_of(g), db, g->user);
     } else if (g->offsets == FE_REFUSED && fe_error_is_missing_table(code, text)) {
-        _cleanup_free_ char *create = insert_offsets_create(db_of(g), NULL);
-        explain_add(e, "offset table",
-                    "%s.`" OFFSETS_TABLE "` is made by CREATE JOB, for which '%s' needs CREATE on "
-                    "it, then LOAD and SELECT; or make it yourself, with the target's replication: "
-                    "%s",
-                    db_of(g), g->user, create);
+        explain_missing_table(g, db, e);
     } else {
         explain_warn(e, "offset table", "%s.`" OFFSETS_TABLE "` could not be looked up: %s",
                      db_of(g), g->offsets_err->msg);
@@ -204,6 +217,9 @@ void insert_guarantee_explain(const struct insert_guarantee *g, struct explain *
     bool is_label = spec_guarantee(g->request->spec) == GUARANTEE_LABEL;
     e->section = EXPLAIN_GUARANTEE;
     (is_label ? explain_labels : explain_transactions)(g, e);
+    if (!is_label && !insert_check_has_transactions(g->traits.version)) {
+        return; /* there will be no such loads */
+    }
     explain_interrupted(g, is_label, e);
     explain_doubt(g, is_label, e);
 }

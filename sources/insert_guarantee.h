@@ -20,6 +20,8 @@ struct insert_guarantee {
     /* Of the offset table, where the job wants it. */
     enum fe_result offsets;        /* FE_OK: it can be read */
     const struct err *offsets_err; /* else why not */
+    const char *lacks;             /* what the account lacks to make and use it; NULL: nothing */
+    const char *replication;       /* of the target, for the table's PROPERTIES; or NULL */
 };
 
 void insert_guarantee_explain(const struct insert_guarantee *g, struct explain *e);

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -278,6 +279,7 @@ static enum label_state ask_row(const struct label_question *q, enum label_state
     case OFFSETS_ABSENT:
         add_evidence(q, "no row", ret);
         return state == LABEL_UNKNOWN ? LABEL_ABSENT : LABEL_UNREACHABLE;
+    case OFFSETS_OTHER:
     case OFFSETS_NONE: break;
     }
     if (state == LABEL_UNKNOWN) {
@@ -290,6 +292,33 @@ static enum label_state ask_row(const struct label_question *q, enum label_state
     return LABEL_UNREACHABLE;
 }
 
+/*
+ * A label that is loaded may be that of another range: a restored store gives numbers out again. One
+ * that is aborted may have been loaded before, and forgotten before it was begun once more.
+ */
+static enum label_state check_row(const struct label_question *q, enum label_state state,
+                                  struct label_report *ret, struct err *err)
+{
+    struct err why = {0};
+    switch (find_row(q, &why)) {
+    case OFFSETS_THERE: break;
+    case OFFSETS_OTHER: *err = why; return LABEL_UNREACHABLE;
+    case OFFSETS_ABSENT: return state;
+    case OFFSETS_NONE:
+        if (state == LABEL_ABORTED && why.code == ERR_FE_LOST) {
+            *err = why;
+            return LABEL_UNREACHABLE;
+        }
+        return state; /* who may not read the table has the label to go by */
+    }
+    if (state == LABEL_ABORTED) {
+        add_evidence(q, "the row", ret);
+        free(take_ptr(ret->txn_id)); /* of another one than the row's */
+        free(take_ptr(ret->reason));
+    }
+    return LABEL_VISIBLE;
+}
+
 enum label_state insert_label_ask(const struct label_question *q, struct label_report *ret,
                                   struct err *err)
 {
@@ -297,6 +326,8 @@ enum label_state insert_label_ask(const struct label_question *q, struct label_r
     enum label_state state = ask_label(q, ret, err);
     if (q->row != NULL && (state == LABEL_UNKNOWN || state == LABEL_UNREACHABLE)) {
         state = ask_row(q, state, ret, err);
+    } else if (q->row != NULL && (state == LABEL_VISIBLE || state == LABEL_ABORTED)) {
+        state = check_row(q, state, ret, err);
     }
     if (ret->evidence == NULL) {
         ret->evidence =

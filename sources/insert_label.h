@@ -11,8 +11,10 @@
  *                  |-- doris.http, ready --> get_load_state ----------------> what it says
  *                  +-- else ------------------------------------------------> UNREACHABLE
  *
- * With an offset row (guarantee "transactional") two of these are not the end:
+ * With an offset row (guarantee "transactional") four of these are not the end:
  *
+ *     VISIBLE -------- row of another range, or of later tasks only: UNREACHABLE --- else: VISIBLE
+ *     ABORTED -------- likewise --- row there: VISIBLE (forgotten, and begun again) --- else: ABORTED
  *     UNKNOWN -------- row there: VISIBLE --- not there: ABSENT -------- no answer: UNREACHABLE
  *     UNREACHABLE ---- row there: VISIBLE --- not there, no answer: UNREACHABLE
  */

@@ -33,17 +33,16 @@ static char *table_name(const char *db)
     return xasprintf("%s.`" OFFSETS_TABLE "`", quoted);
 }
 
+/* Short: the mysql client shows the first 512 bytes of an error, and this stands in one. */
 char *insert_offsets_create(const char *db, const char *replication)
 {
     _cleanup_free_ char *table = table_name(db);
     _cleanup_free_ char *properties =
         replication != NULL ? xasprintf(" PROPERTIES (%s)", replication) : xstrdup("");
     return xasprintf(
-        "CREATE TABLE IF NOT EXISTS %s (`job_id` BIGINT NOT NULL, `task_id` BIGINT NOT "
-        "NULL, `range_crc` BIGINT NOT NULL, `offset` STRING NULL, `committed_at` "
-        "DATETIME NULL) DUPLICATE KEY(`job_id`, `task_id`) COMMENT 'written by Sluice: "
-        "what its transactional jobs have loaded' DISTRIBUTED BY HASH(`job_id`) BUCKETS "
-        "1%s",
+        "CREATE TABLE IF NOT EXISTS %s (job_id BIGINT NOT NULL, task_id BIGINT NOT NULL, "
+        "range_crc BIGINT NOT NULL, `offset` STRING, committed_at DATETIME) DUPLICATE "
+        "KEY(job_id, task_id) COMMENT 'written by Sluice' DISTRIBUTED BY HASH(job_id) BUCKETS 1%s",
         table, properties);
 }
 
@@ -195,7 +194,7 @@ static enum offsets_answer judge(const struct offsets_question *q, const struct 
                   "): the table was changed by hand, or Sluice's store was "
                   "restored from an older copy; compare that row with the files in the target",
                   table, q->row->task_id, q->row->job_id, exact->low, crc);
-    return OFFSETS_NONE;
+    return OFFSETS_OTHER;
 }
 
 static enum offsets_answer judge_later(const struct offsets_question *q, const struct counts *later,
@@ -212,7 +211,7 @@ static enum offsets_answer judge_later(const struct offsets_question *q, const s
         "changed by hand; its column `offset` says how far the job had come: DROP the job "
         "and CREATE it anew with that \"offset\"",
         table, q->row->task_id, q->row->job_id, later->high);
-    return OFFSETS_NONE;
+    return OFFSETS_OTHER;
 }
 
 enum offsets_answer insert_offsets_find(const struct offsets_question *q, struct err *err)
@@ -256,12 +255,11 @@ static bool make_table(const struct offsets_question *q, const char *target_tabl
         return true;
     }
     if (result == FE_REFUSED && fe_error_is_denied(err->code, span_of(fe_conn_error_text(q->c)))) {
-        return err_prefix(
-            err,
-            "\"guarantee\" = \"transactional\" needs the table %s.`" OFFSETS_TABLE
-            "`, which the service account '%s' may %s: run %s; and GRANT SELECT_PRIV, "
-            "LOAD_PRIV ON %s.`" OFFSETS_TABLE "` TO '%s'; the FE says: ",
-            db, q->user, what_not, create, db, q->user);
+        return err_prefix(err,
+                          "transactional needs %s.`" OFFSETS_TABLE
+                          "`, which '%s' (doris.user) may %s: run %s; and GRANT SELECT_PRIV, "
+                          "LOAD_PRIV ON %s.`" OFFSETS_TABLE "` TO '%s'; the FE says: ",
+                          db, q->user, what_not, create, db, q->user);
     }
     return err_prefix(err,
                       "\"guarantee\" = \"transactional\" needs the table %s.`" OFFSETS_TABLE

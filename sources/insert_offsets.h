@@ -58,7 +58,8 @@ char *insert_offsets_replication(const char *create_table);
 enum offsets_answer {
     OFFSETS_THERE,
     OFFSETS_ABSENT,
-    OFFSETS_NONE, /* no answer, or one that contradicts the store: err says what, and what to do */
+    OFFSETS_NONE,  /* no answer: err says why, and what to do */
+    OFFSETS_OTHER, /* one that contradicts the store, which was restored, say: err likewise */
 };
 
 /* Who asks, and of what. All borrowed. */

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -152,6 +153,30 @@ static enum step load_data(struct insert_attempt *a, enum load_result *ret_resul
     return broken(a, LOAD_ROLLED_BACK, ret_result);
 }
 
+/* The FE refused the row; *err has its words. */
+static void explain_no_row(const struct insert_attempt *a, struct err *err)
+{
+    struct span text = span_of(fe_conn_error_text(a->c));
+    _cleanup_free_ char *db = quote_name(db_of(a));
+    if (fe_error_is_missing_table(err->code, text)) {
+        _cleanup_free_ char *create = insert_offsets_create(db_of(a), NULL);
+        (void)err_prefix(err,
+                         "%s.`" OFFSETS_TABLE "`, where the row of the load %s belongs, is gone: "
+                         "bring it back (RECOVER TABLE), or, if no task of a job of this database "
+                         "is in doubt, run %s with the target's replication; the FE says: ",
+                         db, a->request->label, create);
+    } else if (fe_error_is_denied(err->code, text)) {
+        (void)err_prefix(err,
+                         "the service account '%s' may not write %s.`" OFFSETS_TABLE "`: GRANT "
+                         "SELECT_PRIV, LOAD_PRIV ON %s.`" OFFSETS_TABLE "` TO '%s'; the FE says: ",
+                         a->user, db, db, a->user);
+    } else {
+        (void)err_prefix(
+            err, "the row of the load %s could not be written into %s.`" OFFSETS_TABLE "`: ",
+            a->request->label, db);
+    }
+}
+
 static enum step write_row(struct insert_attempt *a, enum load_result *ret_result, struct err *err)
 {
     struct fe_wait wait = insert_attempt_wait(a);
@@ -160,21 +185,21 @@ static enum step write_row(struct insert_attempt *a, enum load_result *ret_resul
     enum fe_result result = fe_conn_run(a->c, sql, NULL, NULL, &wait, err);
     if (result == FE_OK && fe_conn_affected(a->c) == 0) {
         (void)err_say(err,
-                      "%s.`" OFFSETS_TABLE "` has a row of this task or of a later one already",
-                      db_of(a));
+                      "%s.`" OFFSETS_TABLE "` has a row of this task or of a later one already: "
+                      "Sluice's store was restored from an older copy, or the table was changed by "
+                      "hand. Its column `offset` says how far job %" PRId64
+                      " had come: if that is further than this task, DROP the job and CREATE it "
+                      "anew with that \"offset\"",
+                      db_of(a), row->job_id);
         return undo(LOAD_LABEL_USED, ret_result);
     }
     if (result == FE_OK) {
         return read_insert(a, ret_result, err);
     }
     if (result == FE_REFUSED) {
-        _cleanup_free_ char *create = insert_offsets_create(db_of(a), NULL);
         struct fe_error_parts parts =
             fe_error_read(span_of(fe_conn_error_text(a->c)), a->request->label);
-        (void)err_prefix(err,
-                         "the row of the load %s could not be written (the service account '%s' "
-                         "needs LOAD_PRIV and SELECT_PRIV on the table of %s): ",
-                         a->request->label, a->user, create);
+        explain_no_row(a, err);
         return undo(parts.kind == FE_ERROR_LABEL_USED ? LOAD_LABEL_USED : LOAD_REFUSED, ret_result);
     }
     return broken(a, LOAD_ROLLED_BACK, ret_result);

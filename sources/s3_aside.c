@@ -1,6 +1,8 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/quote.h"
 #include "sources/s3_aside.h"
 #include "sources/s3_fill.h"
 
@@ -45,19 +47,23 @@ void s3_aside_add(const struct source *s, const struct s3_object *object, enum s
 void s3_aside_tell(const struct source *s, const struct plan *ret, struct err *err)
 {
     const struct bad_file *first = &ret->bad[0];
+    _cleanup_free_ char *offset = quote_text(ret->offset_after);
     (void)err_say(err, "object \"%s\" cannot be loaded: %s%s%s%s", first->key, first->reason,
                   s->options.is_tracked ? ""
                                         : ". Or move the job's offset behind it: "
-                                          "ALTER JOB ... PROPERTIES('offset'='",
-                  s->options.is_tracked ? "" : ret->offset_after,
-                  s->options.is_tracked ? "" : "')");
+                                          "ALTER JOB ... PROPERTIES('offset'=",
+                  s->options.is_tracked ? "" : offset, s->options.is_tracked ? "" : ")");
 }
 
-const struct bad_file *s3_aside_retried(const struct plan_request *request)
+const struct bad_file *s3_aside_retried(const struct source *s, const struct plan_request *request)
 {
+    struct err ignored = {0}; /* the plan behind it says so */
+    const char *offset = request->offset != NULL && !s->options.is_tracked ? request->offset : NULL;
+    _cleanup_free_ char *passed = offset != NULL ? s3_offset_key(offset, &ignored) : NULL;
     for (size_t i = 0; i < request->n_bad; i++) {
-        if (request->bad[i].is_retried) {
-            return &request->bad[i];
+        const struct bad_file *f = &request->bad[i];
+        if (f->is_retried && (passed == NULL || strcmp(f->key, passed) <= 0)) {
+            return f;
         }
     }
     return NULL;
@@ -75,11 +81,12 @@ const struct bad_file *s3_aside_undecided(const struct plan_request *request)
 
 void s3_aside_ask(const struct bad_file *file, struct err *err)
 {
+    _cleanup_free_ char *key = quote_text(file->key);
     (void)err_say(err,
                   "file \"%s\" was loaded, and overwritten since (s3.overwritten is error). Decide "
-                  "about it: ALTER JOB ... RETRY FILE '%s' loads what it is now, besides what was "
-                  "loaded of it; ALTER JOB ... SKIP FILE '%s' accepts it unread. Then RESUME",
-                  file->key, file->key, file->key);
+                  "about it: ALTER JOB ... RETRY FILE %s loads what it is now, besides what was "
+                  "loaded of it; ALTER JOB ... SKIP FILE %s accepts it unread. Then RESUME JOB",
+                  file->key, key, key);
 }
 
 /* As it was set aside before, with another reason. */

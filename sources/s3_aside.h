@@ -18,8 +18,11 @@ void s3_aside_add(const struct source *s, const struct s3_object *object, enum s
 /* err tells of the first of ret->bad, for a job that does not set files aside. */
 void s3_aside_tell(const struct source *s, const struct plan *ret, struct err *err);
 
-/* The first that is to be tried again; NULL: none. */
-const struct bad_file *s3_aside_retried(const struct plan_request *request);
+/*
+ * The first that is to be tried again by itself; NULL: none. One that lies before an ordered job,
+ * whose offset was moved back, comes with the others, and would come twice.
+ */
+const struct bad_file *s3_aside_retried(const struct source *s, const struct plan_request *request);
 /* The first that was overwritten and waits for a user's decision; NULL: none. */
 const struct bad_file *s3_aside_undecided(const struct plan_request *request);
 /* Fills err with what the user can decide about it. */

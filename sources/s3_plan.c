@@ -29,7 +29,7 @@ static enum plan_result plan_ordered(struct source *s, const struct plan_request
 static enum plan_result plan_next(struct source *s, const struct plan_request *request,
                                   struct plan *ret, struct err *err)
 {
-    const struct bad_file *retried = s3_aside_retried(request);
+    const struct bad_file *retried = s3_aside_retried(s, request);
     const struct bad_file *undecided = s3_aside_undecided(request);
     if (retried != NULL) {
         return s3_aside_retry(s, request, retried, ret, err);

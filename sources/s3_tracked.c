@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "sources/s3_fill.h"
@@ -42,7 +43,8 @@ static bool read_offset(struct source *s, const struct plan_request *request, st
     if (text != NULL && key == NULL) {
         return false;
     }
-    bool is_same = key != NULL && w->offset != NULL && strcmp(key, w->offset) == 0;
+    bool is_same =
+        (key == NULL) == (w->offset == NULL) && (key == NULL || strcmp(key, w->offset) == 0);
     if (!is_same) {
         put_key(&w->offset, key);
         put_key(&w->frontier, NULL);

@@ -418,7 +418,8 @@ def test_bad_row_in_a_file(rig):
     made.bucket.put("in/b.csv", "11,n,1.00,2024-05-01 12:00:00\nnone,n,1.00,2024-05-01 12:00:00\n")
     job = made.wait_state("PAUSED")
     assert '"code":"TOO_MANY_FAILURE_ROWS_ERR"' in job["ErrorMsg"]
-    for word in ("Insert has filtered data in strict mode", "first_error_msg", "none"):
+    for word in ("Insert has filtered data in strict mode", "first_error_msg", "none", "; task 2, range ",
+                 "in/b.csv"):
         assert word in job["ErrorMsg"], job["ErrorMsg"]
     task = made.tasks()[-1]
     assert task["Status"] == "FAILED" and "in/b.csv" in task["RunningOffset"]

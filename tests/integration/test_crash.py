@@ -1,5 +1,6 @@
 """Exactly once through SIGKILL: of sluice at twenty random moments, of the FE at five."""
 
+import json
 import os
 import random
 import threading
@@ -199,7 +200,9 @@ def test_label_that_was_never_ours(rig):
     label = "%s_1" % made.job()["Id"]
     made.fe.rows("INSERT INTO demo.other WITH LABEL `%s` VALUES (1)" % label)
     made.bucket.put_rows("in/a.csv", 10)
-    assert '"code":"LABEL_TAKEN"' in made.wait_state("PAUSED")["ErrorMsg"]
+    said = json.loads(made.wait_state("PAUSED")["ErrorMsg"])
+    assert said["code"] == "LABEL_TAKEN" and "To its load Doris said: " in said["msg"]
+    assert "already been used" in said["msg"] and "it was not asked" not in said["msg"].split(label)[0]
     made.sluice.restart()
     with pytest.raises(pymysql.err.MySQLError, match="cannot be resumed before its task is decided"):
         made.execute("RESUME JOB WHERE jobName = 'j'")
@@ -208,3 +211,22 @@ def test_label_that_was_never_ours(rig):
     made.execute("RESUME JOB WHERE jobName = 'j'")
     made.check_exactly_once()
     assert [task["Status"] for task in made.tasks()] == ["FAILED", "SUCCESS"]
+
+
+def test_a_row_of_a_later_task(rig):
+    """Somebody wrote to the table, or the store is an older copy: the text says so, and a way out."""
+    made = rig()
+    made.create_job(properties={**JOB, "guarantee": "transactional"})
+    made.bucket.put_rows("in/a.csv", 10)
+    made.check_exactly_once()
+    made.fe.rows("INSERT INTO demo.sluice_offsets VALUES (%s, 9, 1, 'x', NULL)" % made.job()["Id"])
+    made.bucket.put_rows("in/b.csv", 10)
+    said = json.loads(made.wait_state("PAUSED")["ErrorMsg"])
+    assert said["code"] == "LABEL_TAKEN", said
+    for words in ("an offset row of it or of a later one", "To its load Doris said: demo.`sluice_offsets`",
+                  "DROP the job and CREATE it anew"):
+        assert words in said["msg"], said
+    assert "A label that Doris does not know" not in said["msg"]  # it decides nothing here
+    evidence = made.execute('SELECT Evidence FROM jobs("type"="insert")')[0]["Evidence"]
+    assert "or of a later one already" in evidence
+    assert len(made.ids()) == 10

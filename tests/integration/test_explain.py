@@ -308,6 +308,26 @@ def test_guarantee_of_a_poor_setting(poor):
           ("target", "", "may not see demo.narrow"), ("summary", "ERROR", "1 problem "))
 
 
+def test_an_offset_table_that_may_not_be_made(rig):
+    """EXPLAIN knows what CREATE JOB would fail of; both tell the statement to send, which works."""
+    made = rig(users={"svc": ("pw", "db:demo:LOAD_PRIV,SELECT_PRIV")},
+               config={"doris.user": "svc", "doris.password": "pw"})
+    made.bucket.put_rows("in/a.csv", 10)
+    sql = create(made, properties={"max_interval": "1", "guarantee": "transactional"})
+    check(explain(made, sql), ("summary", "ERROR", "1 problem: "),
+          ("offset table", "ERROR", "lacks CREATE_PRIV to make and use it", "DUPLICATE KEY(job_id"))
+    with pytest.raises(pymysql.err.MySQLError) as caught:
+        made.execute(sql)
+    text = caught.value.args[1]
+    assert "may not create: run CREATE TABLE IF NOT EXISTS `demo`.`sluice_offsets`" in text
+    assert "TO 'svc'; " in text[:512]  # what the mysql client shows of an error
+    made.fe.rows(text.split("may not create: run ")[1].split("; and GRANT")[0])
+    made.execute(sql)
+    made.check_exactly_once()
+    (n,), = (row.values() for row in made.fe.rows("SELECT COUNT(*) FROM demo.sluice_offsets"))
+    assert n == 1
+
+
 def test_label_window_beyond_the_fe(made):
     made.fe.knobs(label_keep_s=5)
     try:

@@ -49,7 +49,8 @@ def choose(options, all_steps):
     if unknown:
         sys.exit("tests/run: there is no step %s; --list names them" % ", ".join(unknown))
     if not options.only:
-        return [step for step in all_steps if step.in_quick or not options.quick]
+        return [step for step in all_steps
+                if (step.in_quick if options.quick else step.in_whole)]
     wanted = set(options.only)
     for name in options.only:
         wanted.update(by_name[name].needs)
@@ -98,7 +99,8 @@ def main(argv):
     all_steps = steps.all_steps()
     if options.list:
         for step in all_steps:
-            print("%-12s %s%s" % (step.name, step.what, " (quick)" if step.in_quick else ""))
+            when = " (quick)" if step.in_quick else "" if step.in_whole else " (by --only)"
+            print("%-12s %s%s" % (step.name, step.what, when))
         return 0
     chosen = choose(options, all_steps)
     ctx = steps.Context(steps.ROOT / "build" / "test-logs", options.extra, options.quick)

@@ -34,6 +34,7 @@ class Step:
     run: typing.Callable
     needs: tuple = ()
     in_quick: bool = False
+    in_whole: bool = True  # else only by --only: what takes long and another step nearly covers
 
 
 def _tail(path, lines=SHOWN_LINES):
@@ -199,7 +200,7 @@ def all_steps():
         Step("build", "gcc, warnings are errors", _build("build"), in_quick=True),
         Step("unit", "unit tests and fuzz corpora", _meson_test("build"), ("build",), True),
         Step("valgrind", "unit tests under valgrind, no leak",
-             _meson_test("build", ["unit"], valgrind), ("build",)),
+             _meson_test("build", ["unit"], valgrind), ("build",), in_whole=False),
         Step("cppcheck", "cppcheck", cppcheck),
         Step("tidy", "clang-tidy", clang_tidy),
         Step("build-asan", "clang, ASan and UBSan", _build("build-asan")),
@@ -210,7 +211,8 @@ def all_steps():
              _meson_test("build-tsan", env=env, prefix=prefix), ("build-tsan",)),
         Step("bed", "the test bed's own tests", _pytest(_bed_paths)),
         Step("integration", "the real binary, end to end",
-             _pytest(_integration_paths, quick_marker="quick"), ("build",), True),
+             _pytest(_integration_paths, quick_marker="quick", jobs=2 * build.JOBS), ("build",),
+             True),
         Step("faults", "fault points 1 to 55 on real processes",
              _pytest(_tests("faults"), jobs=2 * build.JOBS), ("build",)),
         Step("clients", "MySQL drivers of every kind", _pytest(_tests("clients")), ("build",)),
@@ -220,9 +222,11 @@ def all_steps():
              _pytest(_tests("bench")), ("build",)),
         Step("quickstart", "deploy/quickstart --once", quickstart, ("build",)),
         Step("e2e-asan", "crash and end-to-end tests, ASan and UBSan",
-             _pytest(_integration_paths, "build-asan", "sanitize", env=env, prefix=prefix),
+             _pytest(_integration_paths, "build-asan", "sanitize", env=env, prefix=prefix,
+                     jobs=2 * build.JOBS),
              ("build-asan",)),
         Step("e2e-tsan", "crash and end-to-end tests, TSan",
-             _pytest(_integration_paths, "build-tsan", "sanitize", env=env, prefix=prefix),
+             _pytest(_integration_paths, "build-tsan", "sanitize", env=env, prefix=prefix,
+                     jobs=2 * build.JOBS),
              ("build-tsan",)),
     ]

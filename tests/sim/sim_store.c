@@ -221,6 +221,10 @@ static void check_aside(struct sim_store *st, const struct range *r, bool is_nam
 static void note_passed(struct sim_store *st, const struct range *r, int from)
 {
     struct world *w = st->world;
+    if (st->rec.offset > MAX_UNITS) {
+        world_wrong(w, "the offset passed the end of the source");
+        st->rec.offset = MAX_UNITS; /* a planted bug's: what follows reads units by it */
+    }
     for (int unit = from + 1; unit <= st->rec.offset; unit++) {
         w->units[unit].passed_ms = r->listed_ms;
     }

@@ -161,11 +161,16 @@ static void fill(struct plan *ret, int64_t first, int64_t last, const char *offs
     ret->n_files = last - first + 1;
 }
 
-static bool plan_retry(const struct plan_request *request, struct plan *ret)
+static bool plan_retry(const struct source *s, const struct plan_request *request, struct plan *ret)
 {
     for (size_t i = 0; i < request->n_bad; i++) {
         if (request->bad[i].is_retried) {
             int64_t unit = unit_of(request->bad[i].key);
+            if (unit == s->unreadable) {
+                (void)plan_aside(s, ret);
+                free(take_ptr(ret->offset_after)); /* it stays where it is */
+                return true;
+            }
             fill(ret, unit, unit, "0"); /* not to be committed: it is a retry */
             ret->is_retry = true;
             return true;
@@ -211,8 +216,8 @@ static enum plan_result source_plan(struct source *s, const struct plan_request 
         return PLAN_FAIL;
     }
     fake_bucket.n_passes = (int)request->n_passes;
-    if (plan_retry(request, ret)) {
-        return PLAN_RANGE;
+    if (plan_retry(s, request, ret)) {
+        return ret->n_bad > 0 ? PLAN_ASIDE : PLAN_RANGE;
     }
     return plan_next(s, at, batch, ret, err);
 }

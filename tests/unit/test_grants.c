@@ -10,6 +10,7 @@
 #include "base/xmalloc.h"
 #include "proxy/grants.h"
 #include "proxy/local.h"
+#include "sources/fe_grants.h"
 
 static const char *const columns_3_0[] = {
     "UserIdentity", "Comment",       "Password",   "Roles",    "GlobalPrivs",
@@ -241,14 +242,29 @@ static void test_rows_of_others(void **state)
     assert_false(grants_read(&answer, "u", &g, &err));
 }
 
+/* Other privileges than LOAD: those that the offset table takes. */
+static void test_other_privileges(void **state)
+{
+    const char *cell = "internal.a: Select_priv,Load_priv; internal.b.t: Create_priv; "
+                       "internal.c: Admin_priv";
+    (void)state;
+    assert_true(fe_grants_give(cell, "Select_priv", "a", "t"));
+    assert_false(fe_grants_give(cell, "Create_priv", "a", "t"));
+    assert_true(fe_grants_give(cell, "Create_priv", "b", "t"));
+    assert_false(fe_grants_give(cell, "Create_priv", "b", "u"));
+    assert_true(fe_grants_give(cell, "Create_priv", "c", "t"));
+    assert_false(fe_grants_give(NULL, "Create_priv", "c", "t"));
+    assert_true(fe_grants_has_global_of("Load_priv,Create_priv", "Create_priv"));
+    assert_false(fe_grants_has_global_of("Load_priv", "Create_priv"));
+    assert_false(fe_grants_has_global_of(NULL, "Create_priv"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scopes),
-        cmocka_unit_test(test_columns_by_name),
-        cmocka_unit_test(test_odd_names),
-        cmocka_unit_test(test_rows_of_others),
-        cmocka_unit_test(test_denied_in_doris_words),
+        cmocka_unit_test(test_scopes),          cmocka_unit_test(test_other_privileges),
+        cmocka_unit_test(test_columns_by_name), cmocka_unit_test(test_odd_names),
+        cmocka_unit_test(test_rows_of_others),  cmocka_unit_test(test_denied_in_doris_words),
         cmocka_unit_test(test_no_answer_is_no),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,7 +126,7 @@ static void a_transaction_and_its_table(void **state)
         {FE_OK, 0, "", EXPLAIN_FACT, "d.`sluice_offsets` is there"},
         {FE_REFUSED, 1105, "Unknown table 'sluice_offsets'", EXPLAIN_FACT,
          "is made by CREATE JOB, for which 'svc' needs CREATE on it, then LOAD and SELECT; or make "
-         "it yourself, with the target's replication: CREATE TABLE IF NOT EXISTS `d`."},
+         "it yourself: CREATE TABLE IF NOT EXISTS `d`."},
         {FE_REFUSED, 1142, "SELECT command denied", EXPLAIN_ERROR,
          "GRANT SELECT_PRIV, LOAD_PRIV ON `d`.`sluice_offsets` TO 'svc'"},
         {FE_LOST, 1152, "the link is lost", EXPLAIN_WARNING, "could not be looked up: the link"},
@@ -144,6 +144,23 @@ static void a_transaction_and_its_table(void **state)
     }
 }
 
+/* What CREATE JOB would fail of: EXPLAIN CREATE JOB knows it, too. */
+static void a_table_that_cannot_be_made(void **state)
+{
+    struct fixture f;
+    set_up(&f, "transactional");
+    f.g.offsets = FE_REFUSED;
+    f.g.lacks = "CREATE_PRIV, SELECT_PRIV";
+    f.g.replication = "\"replication_num\" = \"3\"";
+    (void)err_set(&f.err, 1105, "HY000", "Unknown table 'sluice_offsets'");
+    insert_guarantee_explain(&f.g, &f.e);
+    assert_true(has(&f, EXPLAIN_ERROR, "offset table",
+                    "'svc' lacks CREATE_PRIV, SELECT_PRIV to make and use it: GRANT SELECT_PRIV, "
+                    "LOAD_PRIV, CREATE_PRIV ON `d`.`sluice_offsets` TO 'svc'"));
+    assert_true(has(&f, EXPLAIN_ERROR, "offset table", "PROPERTIES (\"replication_num\" = \"3\")"));
+    explain_fini(&f.e);
+}
+
 static void an_old_fe_has_no_transactions(void **state)
 {
     struct fixture f;
@@ -152,6 +169,8 @@ static void an_old_fe_has_no_transactions(void **state)
     insert_guarantee_explain(&f.g, &f.e);
     assert_true(
         has(&f, EXPLAIN_ERROR, "guarantee", "needs Doris 3.0 or later, and this FE is 2.1"));
+    assert_false(has(&f, EXPLAIN_FACT, "interrupted loads", ""));
+    assert_false(has(&f, EXPLAIN_FACT, "in doubt", ""));
     explain_fini(&f.e);
 }
 
@@ -162,6 +181,7 @@ int main(void)
         cmocka_unit_test(a_short_memory_is_a_warning),
         cmocka_unit_test(a_memory_that_is_not_told_or_has_no_limit),
         cmocka_unit_test(a_transaction_and_its_table),
+        cmocka_unit_test(a_table_that_cannot_be_made),
         cmocka_unit_test(an_old_fe_has_no_transactions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

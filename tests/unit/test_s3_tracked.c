@@ -83,6 +83,23 @@ static void test_overwritten(void **state)
 
 static const char *const ON_ERROR[] = {TRACKED, "s3.overwritten", "error", NULL};
 
+/* What the text tells to send can be sent as it stands there. */
+static void test_a_key_with_a_quote_is_asked_for_quoted(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_start(&r, 1000, ON_ERROR);
+    rig_put(&r, "it's", "1");
+    rig_expect(&r, "it's");
+    rig_put(&r, "it's", "2");
+    assert_int_equal(rig_plan(&r), PLAN_ASIDE);
+    rig_aside(&r);
+    assert_int_equal(rig_plan(&r), PLAN_REFUSED);
+    assert_non_null(strstr(r.err.msg, "RETRY FILE 'in/it''s.csv' loads"));
+    assert_non_null(strstr(r.err.msg, "SKIP FILE 'in/it''s.csv' accepts"));
+    rig_stop(&r);
+}
+
 /* The job is refused to go on until RETRY FILE or SKIP FILE. */
 static void test_overwritten_is_an_error(void **state)
 {
@@ -362,6 +379,28 @@ static void test_long_tail(void **state)
     rig_stop(&r);
 }
 
+/* Nothing is loaded yet, and the first file lies further on than one plan gets. */
+static void test_long_way_to_the_first_file(void **state)
+{
+    struct rig r;
+    char key[32];
+    enum plan_result result = PLAN_EMPTY;
+    (void)state;
+    rig_start(&r, 1, (const char *const[]){TRACKED, NULL});
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(key, sizeof(key), "in/%04d.txt", i);
+        fake_put(&r.store, key, "1");
+    }
+    rig_put(&r, "z", "1");
+    r.timeout_us = 40000;
+    for (int i = 0; i < 300 && result != PLAN_RANGE; i++) { /* PLAN_FAIL: a busy machine */
+        result = rig_plan(&r);
+    }
+    assert_int_equal(result, PLAN_RANGE);
+    assert_string_equal(r.plan.offset_after, "{\"fileName\":\"in/z.csv\"}");
+    rig_stop(&r);
+}
+
 /* What comes before the property "offset" is not of the job, early or late. */
 static void test_lower_bound(void **state)
 {
@@ -536,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_late_files),
         cmocka_unit_test(test_overwritten),
         cmocka_unit_test(test_overwritten_is_an_error),
+        cmocka_unit_test(test_a_key_with_a_quote_is_asked_for_quoted),
         cmocka_unit_test(test_mended),
         cmocka_unit_test(test_retry),
         cmocka_unit_test(test_names_that_doris_cannot_read),
@@ -545,6 +585,7 @@ int main(void)
         cmocka_unit_test(test_search_in_a_range_of_the_sweep),
         cmocka_unit_test(test_offset_moved_back),
         cmocka_unit_test(test_long_tail),
+        cmocka_unit_test(test_long_way_to_the_first_file),
         cmocka_unit_test(test_lower_bound),
         cmocka_unit_test(test_one_time),
         cmocka_unit_test(test_broken_reader),

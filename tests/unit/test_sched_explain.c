@@ -144,6 +144,21 @@ static void test_budget_and_rows(void **state)
     rig_destroy(g);
 }
 
+/* No attempt was made, and none will be: the user has to decide. */
+static void test_a_decision_is_wanted(void **state)
+{
+    struct rig *g = rig_create(false);
+    (void)state;
+    g->s->options.step.max_resumes = 3;
+    rig_create_job(g, "a", "d", 0, "1");
+    rig_until(g, rig_job(g, "a")->step.phase == PHASE_IDLE);
+    rig_job(g, "a")->step.state = JOB_PAUSED;
+    rig_job(g, "a")->step.fail_code = FAIL_CANNOT_RESUME;
+    explain(g, "a");
+    assert_level(g, "what resumes it", "once you have decided as the reason says", EXPLAIN_FACT);
+    rig_destroy(g);
+}
+
 static void test_waiting_for_the_fe(void **state)
 {
     struct rig *g = rig_create(false);
@@ -364,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_paused_by_the_user),
         cmocka_unit_test(test_automatic_resume),
         cmocka_unit_test(test_budget_and_rows),
+        cmocka_unit_test(test_a_decision_is_wanted),
         cmocka_unit_test(test_waiting_for_the_fe),
         cmocka_unit_test(test_waiting_for_a_label),
         cmocka_unit_test(test_in_doubt),

@@ -187,6 +187,62 @@ static void test_retry_and_skip(void **state)
     rig_destroy(g);
 }
 
+/* Set aside again, and the offset stays: what was loaded behind it comes no second time. */
+static void test_retry_of_an_unreadable_name(void **state)
+{
+    struct rig *g = rig_create(false);
+    rig_create_job(g, "a", "d", 0, "6 batch=4 unreadable=3");
+    rig_until(g, rig_has_offset(g, "a", "6"));
+    g->doris.is_bad[0][3] = true; /* never loaded */
+    assert_string_equal(rig_file(g, "a", "unit 3", true), "");
+    rig_until(g, !rig_job(g, "a")->bad[0].is_retried);
+    rig_until(g, rig_job(g, "a")->trace.plan == PLAN_EMPTY);
+    assert_true(rig_has_offset(g, "a", "6"));
+    assert_true(fake_doris_has_exactly(&g->doris, 0, 6));
+    rig_destroy(g);
+}
+
+/* Under a plan that was made for it: what is skipped is not loaded any more. */
+static void test_skip_under_a_plan(void **state)
+{
+    struct rig *g = rig_create(false);
+    fake_doris_set_bad(&g->doris, 0, 1, true);
+    rig_create_job(g, "a", "d", 0, "2");
+    rig_until(g, rig_has_offset(g, "a", "2") && rig_job(g, "a")->step.phase == PHASE_IDLE);
+    fake_doris_set_bad(&g->doris, 0, 1, false);
+    struct job *j = rig_job(g, "a");
+    struct sched_request r = {.op = SCHED_FILE, .is_retry = true, .file_key = (char *)"unit 1"};
+    assert_true(sched_file_decide(j, &r));
+    sched_job_event(j, &(struct step_event){.kind = EV_TIMER, .now = sched_now()});
+    assert_int_equal(j->step.phase, PHASE_PLANNING);
+    r.is_retry = false;
+    assert_true(sched_file_decide(j, &r));
+    rig_until(g, j->step.phase == PHASE_IDLE);
+    assert_int_equal(j->n_bad, 0);
+    assert_int_equal(j->rec.n_succeeded, 1);
+    assert_int_equal(g->doris.rows[0][1], 0);
+    rig_destroy(g);
+}
+
+/* Whichever write the store refuses: why a file was set aside stays what Doris said. */
+static void test_reason_outlives_a_full_disk(void **state)
+{
+    for (int64_t n = 1; n <= 6; n++) {
+        struct rig *g = rig_create(false);
+        SCRIPT(g, FAKE_BLOCKED);
+        fake_doris_set_bad(&g->doris, 0, 1, true);
+        rig_create_job(g, "a", "d", 0, "1");
+        rig_until(g, fake_doris_n_blocked(&g->doris) == 1);
+        g->store.fail_from = g->store.n_writes + n;
+        g->store.fail_to = g->store.fail_from;
+        fake_doris_let_go(&g->doris);
+        rig_until(g, rig_has_offset(g, "a", "1"));
+        assert_string_equal(rig_job(g, "a")->bad[0].reason, "refused");
+        assert_string_equal(rig_job(g, "a")->tasks[0]->rec.error, "refused");
+        rig_destroy(g);
+    }
+}
+
 static void test_retry_of_a_paused_job_is_kept(void **state)
 {
     struct rig *g = rig_create(false);
@@ -202,6 +258,35 @@ static void test_retry_of_a_paused_job_is_kept(void **state)
     rig_until(g, rig_job(g, "a")->n_bad == 0 && rig_job(g, "a")->task.id == 0);
     assert_true(fake_doris_has_exactly(&g->doris, 0, 3));
     rig_destroy(g);
+}
+
+/* From RETRY FILE to the commit: the file is loaded once, and is bad no more. */
+static void test_crash_at_each_write_of_a_retry(void **state)
+{
+    static const char *const JOBS[] = {"4 batch=4 tracked", "4 batch=4 tracked transactional"};
+    for (int64_t n = 0; n < 16; n++) {
+        struct rig *g = rig_create(false);
+        fake_doris_set_bad(&g->doris, 0, 3, true);
+        rig_create_job(g, "a", "d", 0, JOBS[n / 8]);
+        rig_until(g, rig_has_offset(g, "a", "4"));
+        fake_doris_set_bad(&g->doris, 0, 3, false);
+        g->store.is_late = n % 2 == 0;
+        g->store.fail_from = g->store.n_writes + 1 + n % 8 / 2;
+        g->store.fail_to = INT64_MAX;
+        (void)rig_file(g, "a", "unit 3", true);
+        rig_until(g, g->store.n_writes >= g->store.fail_from || rig_job(g, "a")->n_bad == 0);
+        g->store.is_late = false;
+        rig_crash(g);
+        rig_job(g, "a")->step.lost_ms = 0; /* as above */
+        if (rig_job(g, "a")->task.id == 0 && rig_job(g, "a")->n_bad > 0) {
+            (void)rig_file(g, "a", "unit 3", true);
+        }
+        rig_until(g, rig_job(g, "a")->n_bad == 0 && rig_has_offset(g, "a", "4"));
+        rig_until(g, rig_job(g, "a")->trace.plan == PLAN_EMPTY);
+        assert_true(fake_doris_has_exactly(&g->doris, 0, 4));
+        assert_int_equal(rig_job(g, "a")->rec.n_tracked, 4);
+        rig_destroy(g);
+    }
 }
 
 static void test_decision_is_stored_or_refused(void **state)
@@ -422,7 +507,11 @@ int main(void)
         cmocka_unit_test(test_unreadable_name_pauses_by_policy),
         cmocka_unit_test(test_a_plan_that_needs_the_user),
         cmocka_unit_test(test_retry_and_skip),
+        cmocka_unit_test(test_retry_of_an_unreadable_name),
+        cmocka_unit_test(test_skip_under_a_plan),
+        cmocka_unit_test(test_reason_outlives_a_full_disk),
         cmocka_unit_test(test_retry_of_a_paused_job_is_kept),
+        cmocka_unit_test(test_crash_at_each_write_of_a_retry),
         cmocka_unit_test(test_decision_is_stored_or_refused),
         cmocka_unit_test(test_a_finished_job_retries_nothing),
         cmocka_unit_test(test_list_has_a_bound),

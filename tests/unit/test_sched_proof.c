@@ -229,6 +229,7 @@ static void test_witness_of_another_job(void **state)
     rig_until(g, rig_has_offset(g, "w", "2"));
     rig_create_job(g, "x", "e", 2, "1"); /* newer, but of another database */
     rig_until(g, rig_has_offset(g, "x", "1"));
+    rig_until(g, clock_wall_ms() > rig_job(g, "w")->tasks[0]->rec.finish_ms);
     fake_doris_set_deaf(&g->doris, "d");
     SCRIPT(g, FAKE_LOST_UNSEEN);
     rig_create_job(g, "a", "d", 0, "1");
@@ -256,6 +257,25 @@ static void test_later_success_is_no_witness(void **state)
     rig_create_job(g, "w", "d", 1, "1");
     rig_until(g, rig_has_offset(g, "w", "1"));
     assert_int_equal(witness_of(g, "a"), 0);
+    assert_false(rig_job(g, "a")->step.has_witness);
+    rig_crash(g);
+    assert_false(rig_job(g, "a")->step.has_witness);
+    rig_destroy(g);
+}
+
+/* Nor when the FE has come back from an old image since, and ids tell no order any more. */
+static void test_later_success_of_an_fe_that_went_back(void **state)
+{
+    struct rig *g = rig_create(false);
+    fake_doris_skip_txns(&g->doris, 1000);
+    rig_create_job(g, "h", "e", 2, "1");
+    rig_until(g, rig_has_offset(g, "h", "1"));
+    SCRIPT(g, FAKE_BLOCKED);
+    rig_create_job(g, "a", "d", 0, "1");
+    rig_until(g, fake_doris_n_blocked(&g->doris) == 1);
+    fake_doris_skip_txns(&g->doris, -900);
+    rig_create_job(g, "w", "d", 1, "2");
+    rig_until(g, rig_has_offset(g, "w", "2"));
     assert_false(rig_job(g, "a")->step.has_witness);
     rig_crash(g);
     assert_false(rig_job(g, "a")->step.has_witness);
@@ -378,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_window_of_the_fe_by_time),
         cmocka_unit_test(test_witness_of_another_job),
         cmocka_unit_test(test_later_success_is_no_witness),
+        cmocka_unit_test(test_later_success_of_an_fe_that_went_back),
         cmocka_unit_test(test_evidence),
         cmocka_unit_test(test_a_hundred_loads_in_flight),
         cmocka_unit_test(test_loads_leave_threads_to_others),
