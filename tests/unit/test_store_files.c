@@ -432,13 +432,12 @@ static void test_zombie_owner(void **state)
     /* In a process of its own: closing a file drops the locks of the process on it. */
     pid_t pid = fork();
     if (pid == 0) {
-        static struct store *volatile held[2]; /* reachable when it ends, for valgrind */
         struct store *other = ops->open(f->path, "", &f->err);
-        held[0] = st;
-        held[1] = other;
         struct task_end end = {.state = TASK_CANCELED, .job = {.state = JOB_RUNNING}};
         bool is_ok = other != NULL && ops->task_end(other, 1, 1, &end, &f->err) == STORE_OK;
-        _exit(is_ok ? 0 : 1);
+        /* It ends as another program: valgrind need not see what it holds. */
+        (void)execl(is_ok ? "/bin/true" : "/bin/false", "owner", NULL);
+        _exit(2);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
