@@ -11,8 +11,6 @@ from rig import Rig
 
 TABLES = ("t%d" % n for n in itertools.count())
 
-pytestmark = pytest.mark.quick
-
 WATCHED = "LateFiles, OverwrittenFiles, QuarantinedFiles, TrackedFiles"
 
 
