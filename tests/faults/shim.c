@@ -284,16 +284,22 @@ VISIBLE int close(int fd)
 
 /* --- what is durable --- */
 
-/* The file as it is now goes into the directory of copies, under its own name. */
+/*
+ * The file as it is now goes into the directory of copies, under its own name: whole or not at all,
+ * since a SIGKILL from outside may end us right here.
+ */
 static void keep_copy(int fd)
 {
+    static _Atomic unsigned n_copies;
     char link[64];
     char path[PATH_MAX];
     char copy[2 * PATH_MAX];
+    char part[2 * PATH_MAX + 32];
     char bytes[65536];
     struct stat st;
-    if (control == NULL || shadow == NULL || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        return;
+    if (control == NULL || shadow == NULL || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+        (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR) {
+        return; /* the store's files are open for both; the key is written once, and stays */
     }
     (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, path, sizeof(path) - 1);
@@ -303,15 +309,23 @@ static void keep_copy(int fd)
     path[n] = '\0';
     const char *name = strrchr(path, '/');
     (void)snprintf(copy, sizeof(copy), "%s/%s", shadow, name == NULL ? path : name + 1);
-    int out = open(copy, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    (void)snprintf(part, sizeof(part), "%s.part%u", copy, atomic_fetch_add(&n_copies, 1));
+    int out = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool is_whole = false;
     for (off_t at = 0; out >= 0; at += n) {
         n = pread(fd, bytes, sizeof(bytes), at);
+        is_whole = n == 0;
         if (n <= 0 || REAL(write, write_fn *)(out, bytes, (size_t)n) != n) {
             break;
         }
     }
     if (out >= 0) {
         (void)REAL(close, fd_fn *)(out);
+    }
+    if (!is_whole || REAL(rename, rename_fn *)(part, copy) != 0) {
+        static const char text[] = "faultshim: a synced file could not be copied\n";
+        (void)REAL(write, write_fn *)(STDERR_FILENO, text, sizeof(text) - 1);
+        _exit(98); /* without the copy the test would prove nothing */
     }
 }
 
