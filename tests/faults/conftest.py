@@ -24,11 +24,12 @@ _spec = importlib.util.spec_from_file_location("integration_conftest", INTEGRATI
 shared = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(shared)
 pytest_runtest_makereport = shared.pytest_runtest_makereport
-registry, bucket = shared.registry, shared.bucket
+pytest_configure_node, pytest_unconfigure = (shared.pytest_configure_node,
+                                             shared.pytest_unconfigure)
+registry, swift, bucket = shared.registry, shared.swift, shared.bucket
 
 TABLE = HERE.parent / "faults.md"
 RESULTS = {}  # (number, how, test): outcome
-RUN = {}  # what all workers share
 
 
 def pytest_configure(config):
@@ -81,49 +82,6 @@ def pytest_terminal_summary(terminalreporter):
              and getattr(report, "when", "") == "call"]
     for line in sorted(lines):
         terminalreporter.write_line(line)
-
-
-class Store:
-    """One Swift for all workers of a run: its start takes longer than most of these tests."""
-
-    def __init__(self, port):
-        usual = procs.Swift(HERE)
-        self.endpoint = "http://127.0.0.1:%d" % port
-        self.access_key, self.secret_key, self.region = (usual.access_key, usual.secret_key,
-                                                       usual.region)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node):
-    """In the process that starts the workers, for each of them."""
-    if "swift" not in RUN:
-        RUN["directory"] = tempfile.mkdtemp(prefix="sluice-swift-")
-        RUN["swift"] = procs.Swift(RUN["directory"])
-        RUN["swift"].start()
-    node.workerinput["swift_port"] = RUN["swift"].port
-
-
-def pytest_unconfigure():
-    if "swift" in RUN:
-        with contextlib.suppress(procs.ProcessError):
-            RUN["swift"].stop()
-        RUN["swift"].kill9()
-        shutil.rmtree(RUN["directory"], ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def swift(request):
-    port = getattr(request.config, "workerinput", {}).get("swift_port")
-    if port:
-        yield Store(port)
-        return
-    with tempfile.TemporaryDirectory(prefix="sluice-swift-") as directory:
-        server = procs.Swift(directory)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.kill9()
 
 
 @pytest.fixture(scope="session")

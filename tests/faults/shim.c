@@ -115,10 +115,11 @@ static void end_now(void)
     }
 }
 
-/* The fault that hits this call. */
+/* The fault that hits this call. Looked at once: who is counted as hit is hit, also if disarmed now. */
 static enum fault hit(enum call_class class)
 {
-    if (control == NULL || (control->classes & class) == 0 || control->fault == FAULT_NONE) {
+    enum fault fault = control == NULL ? FAULT_NONE : (enum fault)control->fault;
+    if (fault == FAULT_NONE || (control->classes & class) == 0) {
         return FAULT_NONE;
     }
     int64_t number = atomic_fetch_add(&control->n_calls, 1) + 1;
@@ -126,7 +127,6 @@ static enum fault hit(enum call_class class)
         return FAULT_NONE;
     }
     atomic_fetch_add(&control->n_hits, 1);
-    enum fault fault = (enum fault)control->fault;
     if (fault == FAULT_KILL_BEFORE) {
         end_now();
     }

@@ -53,14 +53,22 @@ class Life:
         cursor.execute("SELECT CurrentOffset FROM jobs('type'='insert') WHERE Name = 'j'")
         return self.rig.keys()[-1] in cursor.fetchone()[0]
 
+    def _was_spared(self):
+        """All is well; False when a call that was in the shim as we disarmed it ended sluice after all."""
+        try:
+            self.rig.check()
+        except Exception:
+            if self.sluice.control.n_hits == 0:
+                raise
+        return self.sluice.control.n_hits == 0
+
     def ended_at(self, fault, classes, n, is_power_lost):
         """True when the n-th call was there to end it."""
         control = self.sluice.control
         control.arm(fault, classes, n)
         is_done = self.run()
         control.disarm()
-        if is_done and control.n_hits == 0:
-            self.rig.check()
+        if is_done and control.n_hits == 0 and self._was_spared():
             return False
         self.sluice.wait_killed()  # perhaps after the last file, by the next look at the bucket
         if is_power_lost:

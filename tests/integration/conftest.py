@@ -14,6 +14,7 @@ from rig import Rig
 KEPT_LINES = 60
 REGISTRY = pytest.StashKey()
 SESSION = []  # processes that live for the whole run
+RUN = {}  # what all workers of a run share
 
 
 def pytest_configure(config):
@@ -79,20 +80,42 @@ def registry(request):
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """In the process that starts the workers, for each: one Swift for all, its start is long."""
+    if "swift" not in RUN:
+        RUN["swift"] = procs.Swift(tempfile.mkdtemp(prefix="sluice-swift-"))
+        RUN["swift"].start()
+    node.workerinput["swift"] = (str(RUN["swift"].directory), RUN["swift"].port)
+
+
+def pytest_unconfigure():
+    if "swift" in RUN:
+        end_swift(RUN.pop("swift"))
+
+
+def end_swift(server):
+    with contextlib.suppress(procs.ProcessError):
+        server.stop(60)  # it waits for each of its four
+    server.kill9()
+    shutil.rmtree(server.directory, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def swift():
+def swift(request):
     """One strict S3 server for the run: .endpoint .access_key .secret_key .region."""
-    directory = tempfile.mkdtemp(prefix="sluice-swift-")
-    server = procs.Swift(directory)
+    directory, port = getattr(request.config, "workerinput", {}).get("swift", (None, None))
+    server = procs.Swift(directory or tempfile.mkdtemp(prefix="sluice-swift-"))
     SESSION.append(server)
+    if directory:
+        server.port = port
+        yield server
+        return
     try:
         server.start()
         yield server
     finally:
-        with contextlib.suppress(procs.ProcessError):
-            server.stop()
-        server.kill9()
-        shutil.rmtree(directory, ignore_errors=True)
+        end_swift(server)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import wire
 from mariadb import PASSWORD, USER
 from relay_rig import mariadb  # noqa: F401: a fixture
 
+HELD_UP = "SELECT GET_LOCK('held up', 600)"  # answers 1 when held_up() is over
 BIG = "SELECT REPEAT('x', 1000) FROM mysql.seq_1_to_4000000"
 
 
@@ -78,8 +79,17 @@ def wait_ended(sluice):
     assert sluice.popen.returncode == 0
 
 
-def wait_running(c, n):
-    """Until n statements sleep in MariaDB."""
+@contextlib.contextmanager
+def held_up(mariadb):  # noqa: F811
+    """So long, the statement HELD_UP runs in MariaDB and does not end."""
+    with mariadb.connect() as c, c.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK('held up', 30)")
+        assert cursor.fetchone() == (1,)
+        yield
+
+
+def wait_held_up(c):
+    """Until HELD_UP runs in MariaDB."""
     procs.wait_until(lambda: c.query("SELECT COUNT(*) FROM information_schema.processlist WHERE "
-                                     "INFO LIKE 'SELECT SLEEP%'") == [("rows", [[b"%d" % n]])],
-                     what="%d statements to run" % n)
+                                     "INFO LIKE 'SELECT GET_LOCK%' AND STATE = 'User lock'")
+                     == [("rows", [[b"1"]])], what="the statement to run")

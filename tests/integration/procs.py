@@ -24,6 +24,7 @@ import pymysql
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SYSTEM_PYTHON = "/usr/bin/python3"  # Swift's modules are Debian's
+LEAST_S = 60  # that anything is waited for: a machine may have ten times more to do than it can
 SANITIZER_REPORT = re.compile(
     r"^.*(?:ERROR: (?:Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:)"
     r"(?:.*\n){1,70}?(?=SUMMARY: |=====|\Z)", re.M)
@@ -59,15 +60,17 @@ def is_refused(port):
 
 def wait_until(fn, timeout=10.0, what="the condition", interval=0.03):
     """Calls fn until it returns something true, which is returned. Exceptions of fn pass through."""
-    deadline = time.monotonic() + patience(timeout)
+    limit = max(patience(timeout), LEAST_S)
+    deadline = time.monotonic() + limit
     while True:
+        is_last = time.monotonic() > deadline  # before the look: what it finds is not older than that
         result = fn()
         if result:
             return result
-        if time.monotonic() > deadline:
+        if is_last:
             last = "" if result is None else "; at last it was %r" % (result,)
             raise TimeoutError("%s did not come true within %.0f s%s"
-                               % (what, patience(timeout), last))
+                               % (what, limit, last))
         time.sleep(interval)
 
 
@@ -95,7 +98,7 @@ def free_port():
     raise ProcessError("no free port between 15000 and 31999")
 
 
-def http_get(port, path, timeout=5.0):
+def http_get(port, path, timeout=30.0):
     """(status, body); status 0 when nobody answers."""
     try:
         with urllib.request.urlopen("http://127.0.0.1:%d%s" % (port, path),
@@ -230,7 +233,8 @@ class Swift(Process):
         return "http://127.0.0.1:%d" % self.port
 
     def wait_started(self):
-        self.port = int(self.wait_ready(r"^ready port=(\d+)", 60).group(1))
+        # It has a time limit of its own, and says of which of its four servers it was.
+        self.port = int(self.wait_ready(r"^ready port=(\d+)", 210).group(1))
 
 
 class StandIn(Process):
@@ -287,7 +291,7 @@ class StandIn(Process):
             data=None if document is None else json.dumps(document).encode(),
             headers={"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=10) as reply:
+            with urllib.request.urlopen(request, timeout=patience(30)) as reply:
                 text = reply.read().decode()
         except urllib.error.HTTPError as e:
             raise ProcessError("stand-in: %s %s: %d %s"
@@ -300,7 +304,7 @@ class StandIn(Process):
 
 def connect(port, user="root", password="", db=None, **more):
     """PyMySQL, autocommit, with deadlines."""
-    options = {"connect_timeout": patience(10), "read_timeout": patience(60),
+    options = {"connect_timeout": patience(30), "read_timeout": patience(60),
                "write_timeout": patience(60), "autocommit": True, **more}
     return pymysql.connect(host="127.0.0.1", port=port, user=user, password=password, database=db,
                            **options)

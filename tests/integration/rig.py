@@ -6,6 +6,8 @@ import bucket as bucket_module
 import procs
 import wire
 
+SLOW_MS = 10 * 60 * 1000  # a load takes until the knob slow_ms is 0 again
+
 
 def create_table_sql(db, table, columns=bucket_module.COLUMNS):
     return ("CREATE TABLE IF NOT EXISTS %s.%s (%s) DUPLICATE KEY(id) "
@@ -94,12 +96,13 @@ class Rig:
     def forget_a_load(self, n):
         """
         Sluice dies in a load that succeeds all the same, with which there are `n` rows; then loads of
-        others push its label out of Doris's memory. Wants the knob label_num = 1, and demo.other.
+        others push its label out of Doris's memory. Wants the knobs label_num = 1 and slow_ms = SLOW_MS
+        (until here), and demo.other.
         """
         procs.wait_until(self.fe.is_loading, 30, "the load to begin")
         self.sluice.kill9()
+        self.fe.knobs(slow_ms=0)  # ends the waiting of the one that runs, too
         procs.wait_until(lambda: len(self.ids()) == n, 30, "the lost load's rows")
-        self.fe.knobs(slow_ms=0)
         for i in range(3):
             self.fe.rows("INSERT INTO demo.other WITH LABEL push%d VALUES (%d)" % (i, i))
         procs.wait_until(lambda: self.fe.state()["transactions"]["VISIBLE"] <= 1, 30,

@@ -175,7 +175,7 @@ def test_bad_header(announced, header, reason):
 
 def test_missing_and_half_header(announced):
     """Without a header, or with half of one, it ends at login_timeout."""
-    front = announced({"proxy.login_timeout": 300})
+    front = announced({"proxy.login_timeout": 2000})
     for header, reason in ((b"", "none came within"), (V1[:20], "not whole within")):
         client = Announced(front.port, header)
         assert reason in wire.error(client.read_packet()[1])[1]

@@ -10,6 +10,7 @@ import pymysql
 import pytest
 
 import procs
+from rig import SLOW_MS
 
 N_SLUICE_KILLS = 20
 N_FE_KILLS = 5
@@ -169,7 +170,7 @@ def test_forgotten_label_is_never_guessed(rig):
     The only task was loaded while we were dead, and its label is forgotten: PAUSED with IN_DOUBT, the
     range named. The user decides, and the stream goes on.
     """
-    made = rig(knobs={"label_num": 1, "label_clean_ms": 50, "slow_ms": 3000},
+    made = rig(knobs={"label_num": 1, "label_clean_ms": 50, "slow_ms": SLOW_MS},
                config={"scheduler.label_window": 1})
     made.execute("CREATE TABLE demo.other (id INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id)")
     made.create_job(properties=JOB)

@@ -16,7 +16,7 @@ import procs
 import wire
 from bucket import Bucket, csv_text
 from replies import DEPRECATE_EOF, prepare, run
-from rig import Rig, create_job_sql, create_table_sql
+from rig import SLOW_MS, Rig, create_job_sql, create_table_sql
 
 PW = "pw"
 USERS = {"loader": (PW, "table:demo.t:Load_priv"), "reader": (PW, "db:demo:Select_priv"),
@@ -450,7 +450,7 @@ def test_paused_by_an_error(made):
 
 def test_loading_and_publishing(made):
     """A slow load, then one that Doris has committed and not published yet."""
-    made.fe.knobs(slow_ms=4000, publish_delay_ms=6000)
+    made.fe.knobs(slow_ms=SLOW_MS, publish_delay_ms=6000)
     try:
         made.create_job("p", properties={"max_interval": "1",
                                          "session.insert_visible_timeout_ms": "1000"})
@@ -458,6 +458,7 @@ def test_loading_and_publishing(made):
         check(explain(made, "JOB p"), ("summary", "OK", "the job is loading"),
               ("phase", "", "loading task 1 for", "attempt 1", "Doris may take 1800 s"),
               ("open task", "", "7 files", "in/a.csv", "in/g.csv"))
+        made.fe.knobs(slow_ms=0)
         lines = procs.wait_until(
             lambda: (lambda found: found if any(line[0] == "waits for" for line in found)
                      else None)(explain(made, "JOB p")), 30, "the job to wait for its publish")
@@ -469,7 +470,7 @@ def test_loading_and_publishing(made):
 
 def test_in_doubt(rig):
     """Loaded while we were dead, and the label is forgotten: what to look at, and how to decide."""
-    made = rig(knobs={"label_num": 1, "label_clean_ms": 50, "slow_ms": 3000},
+    made = rig(knobs={"label_num": 1, "label_clean_ms": 50, "slow_ms": SLOW_MS},
                config={"scheduler.label_window": 1})
     made.execute("CREATE TABLE demo.other (id INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id)")
     made.create_job(properties=JOB)

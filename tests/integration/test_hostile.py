@@ -133,7 +133,7 @@ def test_reply_cut_in_two(front, fe):
         wire.log_in(stream)
         stream.read_packet()
         stream.send(reply[:60])
-        may_go_on.wait(10)
+        may_go_on.wait(procs.patience(30))
         stream.send(reply[60:])
         go_on(stream)
 
@@ -212,7 +212,7 @@ def test_scans(front, fe):
 
 def test_silent_clients(front, fe):
     """200 that log in never: others are served, and proxy.login_timeout ends them all."""
-    made = front(fe, {"proxy.login_timeout": 4000})  # all of them are greeted in that time
+    made = front(fe, {"proxy.login_timeout": procs.patience(5) * 1000})  # all of them are greeted in that time
     clients = [wire.Client(made.port) for _ in range(200)]
     for client in clients:
         client.read_packet()
@@ -228,7 +228,7 @@ def test_silent_clients(front, fe):
 
     has_ended.n = 0
     slow.read_packet()
-    procs.wait_until(has_ended, 20, "an end of the slow login", interval=0.1)
+    procs.wait_until(has_ended, 30, "an end of the slow login", interval=0.1)
     for client in clients:
         drain(client.sock)
         client.close()
@@ -309,7 +309,7 @@ def client_there(made, link):  # noqa: F811
 def test_client_whose_host_vanishes(sluice, fe, link, when):  # noqa: F811
     """No FIN comes, no RST, no ACK: the session ends, and its FE is let go."""
     flood = fe.script = Flood(rows_without_end)
-    made = sluice(fe, {"proxy.keepalive": "1s", "proxy.login_timeout": "2s", "log.level": "info",
+    made = sluice(fe, {"proxy.keepalive": "1s", "proxy.login_timeout": "%ds" % procs.patience(3), "log.level": "info",
                        "proxy.health_interval": 0}, start=False)
     made.config["proxy.listen"] = "%s:%d" % (link.here, made.port)
     made.start()

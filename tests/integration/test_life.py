@@ -17,7 +17,8 @@ import procs
 import wire
 from hostile_rig import DEFINITION, EOF, FE, go_on, payloads
 from life_rig import (  # noqa: F401: fixtures, too
-    BIG, client, events, front, login_error, mariadb, metric, reload, sessions_now, wait_event)
+    BIG, HELD_UP, client, events, front, held_up, login_error, mariadb, metric, reload, sessions_now,
+    wait_event, wait_held_up)
 from mariadb import PASSWORD, USER
 
 # --- limits ---------------------------------------------------------------------------------------
@@ -115,21 +116,26 @@ def test_no_descriptor_is_left(front):
 
 @pytest.mark.quick
 @pytest.mark.sanitize
-def test_idle_timeout(front):
-    made = front({"proxy.idle_timeout": "400ms"})
-    busy = client(made)  # each sends before the next logs in, which may take a while
-    busy.send(wire.query("SELECT SLEEP(1.5)"))
-    half = client(made)
-    half.send(wire.query("SELECT 1")[:7])
-    held = client(made)
-    held.send(wire.query("SHOW SLUICE JOB")[:7])  # may be ours: it is not sent on
-    idle = client(made)
-    for c in (idle, half, held):
-        assert c.sock.recv(1) == b""  # a FIN, and no packet before it: as Doris does it
-    assert busy.read_results() == [("rows", [[b"0"]])]
+def test_idle_timeout(front, mariadb):
+    made = front()
+    busy, half, held, idle, probe = (client(made) for _ in range(5))
+    with held_up(mariadb):
+        busy.send(wire.query(HELD_UP))
+        wait_held_up(probe)
+        probe.command(b"\1")
+        wait_event(made, "session.closed", kind="client_quit")
+        before = metric(made, "sluice_bytes_from_clients_total")
+        half.send(wire.query("SELECT 1")[:7])
+        held.send(wire.query("SHOW SLUICE JOB")[:7])  # may be ours: it is not sent on
+        procs.wait_until(lambda: metric(made, "sluice_bytes_from_clients_total") == before + 14,
+                         what="both to be heard")
+        reload(made, proxy__idle_timeout="400ms")  # not before: a login may take longer than that
+        for c in (idle, half, held):
+            assert c.sock.recv(1) == b""  # a FIN, and no packet before it: as Doris does it
+    assert busy.read_results() == [("rows", [[b"1"]])]
     assert busy.sock.recv(1) == b""
     wait_event(made, "session.closed", 4, kind="idle_timeout")
-    reasons = [e["reason"] for e in events(made, "session.closed")]
+    reasons = [e["reason"] for e in events(made, "session.closed") if e["kind"] == "idle_timeout"]
     assert len([r for r in reasons if "asked nothing for proxy.idle_timeout" in r]) == 2
     assert len([r for r in reasons if "of a command it had begun" in r]) == 2
     assert metric(made, 'sluice_disconnects_total{kind="idle_timeout"}') == 4
@@ -137,10 +143,10 @@ def test_idle_timeout(front):
 
 @pytest.mark.sanitize
 def test_an_active_client_is_not_idle(front):
-    made = front({"proxy.idle_timeout": "600ms"})
+    made = front({"proxy.idle_timeout": "2s"})  # what this test itself may be held up between two
     c = client(made)
     for _ in range(12):
-        assert c.query("SELECT SLEEP(0.2)") == [("rows", [[b"0"]])]
+        assert c.query("SELECT SLEEP(0.25)") == [("rows", [[b"0"]])]
     assert not events(made, "session.closed")
 
 
@@ -155,11 +161,17 @@ def test_a_client_that_the_fe_holds_up_is_not_idle(sluice):
         go_on(stream)
 
     with FE(script) as fe:
-        made = sluice(fe, {"proxy.idle_timeout": "400ms", "proxy.health_interval": 0})
-        c = client(made, "held up", "")
+        made = sluice(fe, {"proxy.health_interval": 0})
+        c, seen = client(made, "held up", ""), [0]
         text = wire.query(b"SELECT " + b"x" * (15 << 20))  # more than all sockets on the way hold
         sender = threading.Thread(target=c.send, args=(text,))
         sender.start()
+
+        def is_full():
+            seen.append(metric(made, "sluice_bytes_from_clients_total"))
+            return seen[-1] > 1 << 17 and seen[-1] == seen[-4 if len(seen) > 4 else 0]
+        procs.wait_until(is_full, what="all buffers to be full", interval=0.1)
+        reload(made, proxy__idle_timeout="400ms")  # not before: nobody holds it up between its bytes
         for _ in range(3):  # by then it has waited for longer
             assert client(made, "idle", "").sock.recv(1) == b""
         goes_on.set()
@@ -170,7 +182,7 @@ def test_a_client_that_the_fe_holds_up_is_not_idle(sluice):
 @pytest.mark.sanitize
 def test_a_slow_reader_is_not_idle(front):
     """The FE has sent all of a result long before its client has it."""
-    made = front({"proxy.idle_timeout": "500ms"})
+    made = front({"proxy.idle_timeout": "2s"})
     c = client(made)
     sock = c.sock
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
@@ -180,7 +192,7 @@ def test_a_slow_reader_is_not_idle(front):
             return getattr(sock, name)
 
         def recv(self, n):
-            threading.Event().wait(0.02)
+            threading.Event().wait(0.03)
             return sock.recv(min(n, 1 << 15))
 
     c.sock = Slowly()
@@ -235,7 +247,7 @@ def test_a_slow_reader_gets_all_when_the_fe_is_gone(sluice):
 @pytest.mark.sanitize
 def test_write_timeout(front):
     """A client that takes nothing ends; one that takes a little now and then does not."""
-    made = front({"proxy.write_timeout": "600ms"})
+    made = front({"proxy.write_timeout": "2s"})  # what the slow reader may be held up
     stuck, slow = client(made), client(made)
     stuck.send(wire.query(BIG))
     slow.send(wire.query(BIG))
@@ -252,7 +264,7 @@ def test_write_timeout(front):
     assert "took nothing of what waits for it for proxy.write_timeout" in line["reason"]
     assert metric(made, 'sluice_disconnects_total{kind="write_timeout"}') == 1
     n = len(taken)
-    procs.wait_until(lambda: len(taken) > n + 20, what="another second of slow reading")
+    procs.wait_until(lambda: len(taken) > n + 20, 30, "another second of slow reading")
     reader_ends.set()
     reader.join()
     assert len(events(made, "session.closed")) == 1 and min(taken) > 0
@@ -264,7 +276,7 @@ def test_write_timeout(front):
 
 @pytest.mark.sanitize
 def test_login_timeout(front):
-    made = front({"proxy.login_timeout": "300ms"})
+    made = front({"proxy.login_timeout": "2s"})  # in which MariaDB has to greet
     c = wire.Client(made.port)
     c.read_packet()
     assert c.is_closed()
@@ -448,7 +460,7 @@ def test_metrics_and_health(front, mariadb):
 @pytest.mark.sanitize
 def test_every_end_is_logged_once(front, sluice):
     """As many lines as connections, whatever ended them; the kinds are as counted."""
-    made = front({"proxy.max_connections": 3, "proxy.login_timeout": "%ds" % procs.patience(1),
+    made = front({"proxy.max_connections": 3, "proxy.login_timeout": "%ds" % procs.patience(2),
                   "proxy.max_user_connections": 2})
     a, b = client(made), client(made)
     assert login_error(made)[0] == 1203

@@ -15,8 +15,8 @@ import pytest
 import procs
 import wire
 from life_rig import (  # noqa: F401: fixtures, too
-    client, events, front, login_error, mariadb, metric, reload, wait_ended, wait_event,
-    wait_running)
+    HELD_UP, client, events, front, held_up, login_error, mariadb, metric, reload, wait_ended,
+    wait_event, wait_held_up)
 from mariadb import PASSWORD, USER
 
 LISTEN_FDS_START = 3
@@ -39,7 +39,7 @@ def test_reload_of_limits(front):
     wait_event(made, "session.opened")  # of level debug
     reload(made, 4, proxy__idle_timeout="300ms")
     assert c.is_closed() and d.is_closed()  # sessions that ran before, too
-    reload(made, 5, proxy__idle_timeout="1h", proxy__login_timeout="200ms")
+    reload(made, 5, proxy__idle_timeout="1h", proxy__login_timeout="2s")  # the greeting comes in it
     late = wire.Client(made.port)
     late.read_packet()
     assert late.is_closed()
@@ -145,24 +145,25 @@ def test_reload_of_the_certificate(front, tmp_path):
 
 @pytest.mark.quick
 @pytest.mark.sanitize
-def test_drain(front):
+def test_drain(front, mariadb):
     """Idle sessions end with a FIN, logins with an ERR, a statement may end, /health says so."""
-    made = front({"proxy.drain_timeout": "20s"})
+    made = front({"proxy.drain_timeout": "60s"})
     idle, busy, probe = client(made), client(made), client(made)
     greeted = wire.Client(made.port)
     greeted.read_packet()
     assert json.loads(made.http("/health")[1])["status"] == "ok"
-    busy.send(wire.query("SELECT SLEEP(%d)" % procs.patience(2)))  # longer than all that is asked
-    wait_running(probe, 1)
-    os.kill(made.pid, signal.SIGTERM)
-    assert idle.sock.recv(1) == b"" and probe.sock.recv(1) == b""
-    assert wire.error(greeted.read_packet()[1])[0] == 1053
-    assert greeted.is_closed()
-    procs.wait_until(lambda: procs.is_refused(made.port), what="the end of all listeners")
-    status, body = made.http("/health")
-    assert status == 503 and json.loads(body)["status"] == "draining"
-    assert metric(made, "sluice_draining") == 1
-    assert busy.read_results() == [("rows", [[b"0"]])]
+    with held_up(mariadb):
+        busy.send(wire.query(HELD_UP))
+        wait_held_up(probe)
+        os.kill(made.pid, signal.SIGTERM)
+        assert idle.sock.recv(1) == b"" and probe.sock.recv(1) == b""
+        assert wire.error(greeted.read_packet()[1])[0] == 1053
+        assert greeted.is_closed()
+        procs.wait_until(lambda: procs.is_refused(made.port), what="the end of all listeners")
+        status, body = made.http("/health")
+        assert status == 503 and json.loads(body)["status"] == "draining"
+        assert metric(made, "sluice_draining") == 1
+    assert busy.read_results() == [("rows", [[b"1"]])]
     assert busy.sock.recv(1) == b""
     wait_ended(made)
     # procs.is_refused() may itself have been taken from the queue, and left: it never met an FE

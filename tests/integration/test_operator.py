@@ -8,7 +8,7 @@ import re
 
 import procs
 from life_rig import metric
-from rig import create_table_sql
+from rig import SLOW_MS, create_table_sql
 
 JOB = {"max_interval": "1", "s3.max_batch_files": "1"}
 
@@ -40,7 +40,7 @@ def paused_metric(made, code):
 
 def test_pause_holds_what_would_resume(rig):
     """PAUSE of a job that an error has PAUSED: it stays so beyond its time, and after a crash."""
-    made = rig(config={"scheduler.resume_delay": "2s"})
+    made = rig(config={"scheduler.resume_delay": "12s"})
     failing(made)
     assert paused_metric(made, "INTERNAL_ERR") == 1
     before = error_of(made)["msg"]
@@ -51,10 +51,11 @@ def test_pause_holds_what_would_resume(rig):
     # Another job goes the way that this one does not: when it is resumed, so would this one be.
     made.execute(create_table_sql("demo", "witness"))
     target, made.table = made.table, "witness"
-    made.create_job("w", properties=JOB)
+    made.create_job("w", "w/*.csv", properties=JOB)
     made.fe.rows("DROP TABLE demo.witness")
+    made.bucket.put("w/a.csv", "1,n,1.00,2024-05-01 12:00:00\n")  # not before: it would be loaded
     procs.wait_until(lambda: [x for x in lines(made, "job.resumed") if x.startswith("job=w by=auto")],
-                     30, "the other job to be resumed by itself")
+                     60, "the other job to be resumed by itself")
     made.table = target
     assert (made.job()["Status"], error_of(made)) == ("PAUSED", held)
     made.sluice.kill9()
@@ -116,7 +117,7 @@ def test_after_a_crash_with_a_forgotten_label(rig):
     made.bucket.put_rows("in/200.csv", 10)
     made.wait_rows(10)
     procs.wait_until(lambda: made.offset() == {"fileName": "in/200.csv"}, 30, "the offset")
-    made.fe.knobs(slow_ms=3000)
+    made.fe.knobs(slow_ms=SLOW_MS)
     made.bucket.put_rows("in/300.csv", 10)
     made.forget_a_load(20)
     made.sluice.start()

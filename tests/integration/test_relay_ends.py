@@ -107,7 +107,7 @@ def test_lost_fe_told_to_the_mariadb_client(relay):
         front = relay(server.port)
         done = subprocess.run(["mariadb", "--no-defaults", "-h127.0.0.1", "-P%d" % front.port,
                                "-uu", "--skip-ssl", "-e", "SELECT 7"],
-                              capture_output=True, text=True, timeout=20)
+                              capture_output=True, text=True, timeout=procs.patience(30))
         assert done.returncode == 1
         assert "ERROR 1152 (08S01)" in done.stderr and "Sluice lost the FE" in done.stderr
 
@@ -138,7 +138,7 @@ def test_last_words_of_the_fe(relay):
 
     def script(stream):
         wire.log_in(stream)
-        may_close.wait(10)
+        may_close.wait(procs.patience(30))
         stream.send(wire.packet(0, b"\xff\xbf\x0f#HY000disconnected by the server"))
 
     with wire.FakeServer(script) as server:
@@ -242,10 +242,11 @@ def test_odd_sequence_ids_and_lengths(front, mariadb):
 
 @pytest.mark.quick
 @pytest.mark.sanitize
-def test_drain(front):
+def test_drain(relay, mariadb):
     """SIGTERM: idle sessions end, a running statement does, too, and then its session."""
+    front = relay(mariadb.port, drain_ms=60000)
     idle, busy = front.client(), front.client()
-    busy.send(wire.query("SELECT SLEEP(1)"))
+    busy.send(wire.query("SELECT SLEEP(%d)" % procs.patience(2)))  # seen by the probe meanwhile
     probe = front.client()
     procs.wait_until(lambda: probe.query("SELECT COUNT(*) FROM information_schema.processlist WHERE "
                                          "INFO LIKE 'SELECT SLEEP%'") == [("rows", [[b"1"]])],

@@ -52,7 +52,7 @@ def test_next_fe_is_tried(relay, mariadb):
     """One refuses, one accepts and says nothing; the third is used, and first from then on."""
     silent = socket.create_server(("127.0.0.1", 0))
     with contextlib.closing(silent):
-        front = relay(procs.free_port(), silent.getsockname()[1], mariadb.port, connect_ms=1000,
+        front = relay(procs.free_port(), silent.getsockname()[1], mariadb.port, connect_ms=3000,
                       workers=1)
         for _ in range(2):
             with front.connect() as c, c.cursor() as cursor:
@@ -129,14 +129,14 @@ def test_tls_and_compression(front):
 
 @pytest.mark.sanitize
 def test_login_timeout(relay, mariadb):
-    front = relay(mariadb.port, login_ms=300)
+    front = relay(mariadb.port, login_ms=2000)
     client = wire.Client(front.port)
     client.read_packet()
     assert client.is_closed()
     front.wait_closed("proxy.login_timeout")
     client.close()
     with front.connect() as c, c.cursor() as cursor:  # not for those who are in
-        cursor.execute("SELECT SLEEP(0.6)")
+        cursor.execute("SELECT SLEEP(2.5)")
         assert cursor.fetchall() == ((0,),)
 
 

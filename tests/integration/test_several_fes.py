@@ -143,7 +143,7 @@ def test_a_hanging_fe(standin, sluice, mute, interval):
     port, held = mute
     fe = standin()
     front = sluice(fe, {"proxy.backend": "%s:%d, %s:%d" % (HERE, port, HERE, fe.port),
-                        "doris.http": None, "proxy.connect_timeout": 1500,
+                        "doris.http": None, "proxy.connect_timeout": 3000,
                         "proxy.health_interval": interval})
     assert rows(front.connect(), "SELECT 1")
     down = wait_fe(front, 0, "down")
@@ -153,7 +153,7 @@ def test_a_hanging_fe(standin, sluice, mute, interval):
         began = time.monotonic()
         rows(front.connect(), "SELECT 1")
         took.append(time.monotonic() - began)
-    assert sorted(took)[4] < procs.patience(1.4)  # of most: a busy machine may hold one up
+    assert sorted(took)[4] < procs.patience(2.8)  # of most: a busy machine may hold one up
     assert interval or len(held) == n_before  # with an interval it is asked for its health
 
 
@@ -301,35 +301,31 @@ def error_of(connection, sql):
     return failed.value.args
 
 
-def collide(c, fe, wanted, source):
-    """Connections to the FE from `source` until one has that number there; it and the others."""
-    for _ in range(10):
-        others = []
-        while True:
-            connection = c.connect(source)
-            assert c.where(connection) == fe
-            found = number(connection)
-            if found == wanted:
-                return connection, others
-            others.append(connection)
-            if found > wanted:
-                break  # a question after its health was given it
-        for connection in others:
-            connection.close()
-        c.kill(fe)
-        c.restart(fe)  # counts from 0 again
-    raise AssertionError("number %d is never ours" % wanted)
+FAR = 1000003  # a number that no FE comes to by counting
 
 
-def long_numbered(c, source, least=40):
-    """A connection to FE 1 with a number that FE 0 has not given yet, and takes a while to give."""
-    kept = []
-    first = c.on(1, source)
-    while number(first) < least:
-        kept.append(first)
-        first = c.connect(source)
-        assert c.where(first) == 1
-    return first, kept
+def numbered(c, fe, wanted, source, *login):
+    """A connection to the FE from `source` with that number there; a question after its health may have
+    it for a moment."""
+    c.fes[fe].knobs(connection_id=wanted)
+
+    def look():
+        connection = c.connect(source, *login)
+        assert c.where(connection) == fe
+        if number(connection) == wanted:
+            return connection
+        connection.close()
+        return None
+    try:
+        return procs.wait_until(look, 30, "a connection with the number %d" % wanted)
+    finally:
+        c.fes[fe].knobs(connection_id=0)
+
+
+def far_numbered(c, source, *login):
+    """A connection to FE 1 with a number that FE 0 never gives; and another, since hosts stay."""
+    kept = c.on(1, source, *login)
+    return numbered(c, 1, FAR, source, *login), kept
 
 
 @pytest.mark.parametrize("is_colliding", [False, True])
@@ -345,7 +341,7 @@ def test_ctrl_c_of_the_command_line(cluster, is_colliding):
         c.restart(0)
         victim = None
         if is_colliding:
-            victim, _ = collide(c, 0, running[0]["id"], CLIENT)
+            victim = numbered(c, 0, running[0]["id"], CLIENT)
         cli.send_signal(signal.SIGINT)
         text = cli.communicate(timeout=procs.patience(20))[0]
     finally:
@@ -359,7 +355,7 @@ def test_ctrl_c_of_the_command_line(cluster, is_colliding):
 def test_kill_finds_the_other_fe(cluster):
     """Only FE 1 has the number; the KILL comes on FE 0, of the same user."""
     c = cluster()
-    target, kept = long_numbered(c, CLIENT)
+    target, kept = far_numbered(c, CLIENT)
     n = number(target)
     killer = c.connect("127.0.0.6")
     assert c.where(killer) == 0
@@ -380,11 +376,7 @@ def test_kill_of_another_user(cluster):
     users = {"u": ("u", "global:Select_priv"), "v": ("v", "global:Select_priv"),
              "boss": ("b", "global:Admin_priv")}
     c = cluster(users=users)
-    kept = []
-    target = c.on(1, CLIENT, "u", "u")
-    while number(target) < 40:
-        kept.append(target)
-        target = c.connect(CLIENT, "u", "u")
+    target, kept = far_numbered(c, CLIENT, "u", "u")
     n = number(target)
     begin(target, "SELECT SLEEP(60)")
     wait_running(c.fes[1], n)
@@ -407,9 +399,10 @@ def test_kill_of_another_user(cluster):
 def test_kill_with_two_of_a_number(cluster):
     """The busy one of two; with nothing to tell them apart an error that names both FEs."""
     c = cluster()
-    there, kept = long_numbered(c, CLIENT)
+    there, kept = far_numbered(c, CLIENT)
     n = number(there)
-    here, others = collide(c, 0, n, "127.0.0.6")
+    other = c.connect("127.0.0.6")
+    here = numbered(c, 0, n, "127.0.0.6")
     killer = c.connect("127.0.0.7")
     assert c.where(killer) == 0
     text = error_of(killer, "KILL QUERY %d" % n)[1]
@@ -423,7 +416,7 @@ def test_kill_with_two_of_a_number(cluster):
     wait_running(c.fes[0], n)
     assert rows(killer, "KILL QUERY %d" % n) == []
     assert "cancel" in outcome(here)[1]
-    assert rows(others[0], "KILL %d" % n) == []  # of the same host as the one at FE 0
+    assert rows(other, "KILL %d" % n) == []  # of the same host as the one at FE 0
     assert error_of(here, "SELECT 1")[0] in (2006, 2013)
     assert rows(there, "SELECT 1")
 
@@ -431,7 +424,7 @@ def test_kill_with_two_of_a_number(cluster):
 def test_process_kill(cluster):
     """COM_PROCESS_KILL across FEs; where it is the own FE's, Doris does not know the command."""
     c = cluster()
-    target, kept = long_numbered(c, CLIENT)
+    target, kept = far_numbered(c, CLIENT)
     n = number(target)
     killer = wire.Client(c.front.port, "root", "")
     own = int(killer.query("SELECT CONNECTION_ID()")[0][1][0][0])
@@ -446,8 +439,8 @@ def test_process_kill(cluster):
 
 def test_kill_when_the_other_fe_is_gone(cluster, mute):
     """The service account cannot get there: an error in connect_timeout, and the session goes on."""
-    c = cluster(config={"proxy.connect_timeout": 2000})  # in which each login must succeed, too
-    target, kept = long_numbered(c, CLIENT)
+    c = cluster(config={"proxy.connect_timeout": 4000})  # in which each login must succeed, too
+    target, kept = far_numbered(c, CLIENT)
     n = number(target)
     killer = c.connect("127.0.0.6")
     c.fes[1].popen.send_signal(signal.SIGSTOP)

@@ -110,7 +110,7 @@ def test_not_tls_after_all(front):
 @pytest.mark.sanitize
 def test_stops_in_the_handshake(front):
     """At each of its bytes once; proxy.login_timeout ends it."""
-    running = front("optional", login_timeout=1000)  # in which each is greeted, too
+    running = front("optional", login_timeout=procs.patience(3) * 1000)  # in which each is greeted, too
     clients = []
     for n in (0, 1, 4, 35, 36):
         client = wire.Client(running.port)

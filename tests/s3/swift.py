@@ -27,7 +27,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FILTERS = os.path.join(HERE, "filters")
 PYTHON = "/usr/bin/python3"
 SERVERS = ("account", "container", "object", "proxy")
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 200
 STOP_TIMEOUT_S = 10
 
 REGION = "us-east-1"
@@ -56,12 +56,21 @@ log_address = {dir}/no-syslog
 log_level = ERROR
 """
 
+# One node, which nobody stands in for: a server that is slow, as all are on a busy machine, is waited
+# for. By default a connect may take 0.5 s; and after 1 s a PUT is acknowledged with its key not yet in
+# the listing, where a later one may then be before it.
+PATIENCE = """\
+conn_timeout = 120
+node_timeout = 120
+container_update_timeout = 120
+"""
+
 STORAGE_CONF = """\
 [pipeline:main]
 pipeline = {kind}-server
 [app:{kind}-server]
 use = egg:swift#{kind}
-"""
+{patience}"""
 
 PROXY_CONF = """\
 [pipeline:main]
@@ -71,7 +80,8 @@ use = egg:swift#proxy
 account_autocreate = true
 recheck_account_existence = 0
 recheck_container_existence = 0
-[filter:catch_errors]
+error_suppression_limit = 1000000
+{patience}[filter:catch_errors]
 use = egg:swift#catch_errors
 [filter:gatekeeper]
 use = egg:swift#gatekeeper
@@ -105,17 +115,30 @@ class SwiftError(Exception):
 
 # ---- launcher: runs under Debian's Python -------------------------------------------------------
 
+_claims = []
+
+
 def free_ports(n):
-    """n different free ports, from below those that the kernel gives to outgoing connections."""
+    """
+    n different free ports, from below those that the kernel gives to outgoing connections. Ours as
+    long as this process lives: Swift binds with SO_REUSEPORT, so that two of them started at the same
+    time could share a port, and each get half of the other's requests. Hence a claim under a name that
+    every launcher here looks at, before the port is tried.
+    """
     found = []
-    with contextlib.ExitStack() as stack:  # all stay bound meanwhile, so none is found twice
-        for port in random.sample(range(10000, 15000), 1000):
-            s = stack.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                s.bind(("127.0.0.1", port))
-                found.append(port)
-            if len(found) == n:
-                return found
+    for port in random.sample(range(10000, 15000), 1000):
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with contextlib.closing(socket.socket()) as probe:
+            try:
+                claim.bind("\0sluice-test-port-%d" % port)
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                claim.close()
+                continue
+        _claims.append(claim)
+        found.append(port)
+        if len(found) == n:
+            return found
     raise SwiftError("no free port between 10000 and 14999")
 
 
@@ -132,9 +155,9 @@ def write_config(directory, ports):
         text = SERVER_CONF.format(port=ports[kind], user=user, dir=directory)
         if kind == "proxy":
             keys = " ".join("=".join(pair) for pair in KEYS)
-            text += PROXY_CONF.format(region=REGION, keys=keys)
+            text += PROXY_CONF.format(region=REGION, keys=keys, patience=PATIENCE)
         else:
-            text += STORAGE_CONF.format(kind=kind)
+            text += STORAGE_CONF.format(kind=kind, patience=PATIENCE)
         write_file(os.path.join(directory, kind + ".conf"), text)
 
 

@@ -13,7 +13,7 @@ class Knobs:
              "echo_sql ignore_timeouts").split()
     INTS = ("publish_delay_ms slow_ms label_keep_s label_num label_clean_ms max_conn "
             "max_user_connections fail_insert_count proxy_wait_ms commit_ms "
-            "max_running_txn").split()
+            "max_running_txn connection_id").split()
     TEXTS = ("orphan fail_insert err_after_commit_text empty_insert bad_cast csv_strip_cr "
              "prepare_2_0 select_denied proxy_protocol").split()
     CHOICES = {"orphan": ("PREPARE", "ABORTED"), "empty_insert": ("no_info", "txn"),
@@ -34,7 +34,7 @@ class Knobs:
             empty_insert="no_info" if profile.empty_no_info else "txn",
             bad_cast="filter", csv_strip_cr="auto", prepare_2_0="insert_only",
             select_denied="auto", proxy_protocol="off", proxy_wait_ms=10, commit_ms=0,
-            max_running_txn=0)
+            max_running_txn=0, connection_id=0)
 
     def __getattr__(self, name):
         values = self.__dict__.get("values", {})

@@ -28,6 +28,7 @@ class Server:
         self.lock = threading.Lock()
         self.by_id = {}
         self.next_id = 0
+        self.numbers = set()  # of the connections that are open
         self.accepted = 0
         self.log = collections.deque(maxlen=1000)
         self.proxy_lines = collections.deque(maxlen=1000)
@@ -59,8 +60,11 @@ class Server:
             p.PacketStream(reader, writer).cut()
             return
         with self.lock:
-            conn_id = self.next_id
-            self.next_id += 1
+            conn_id = self.knobs.connection_id
+            if conn_id == 0 or conn_id in self.numbers:
+                conn_id = self.next_id
+                self.next_id += 1
+            self.numbers.add(conn_id)
             self.accepted += 1
         session = Session(self, conn_id, reader, writer)
         self.tasks.add(asyncio.current_task())
@@ -70,6 +74,7 @@ class Server:
             self.tasks.discard(asyncio.current_task())
             with self.lock:
                 self.by_id.pop(conn_id, None)
+                self.numbers.discard(conn_id)
 
     async def _http(self, reader, writer):
         self.tasks.add(asyncio.current_task())

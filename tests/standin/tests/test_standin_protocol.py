@@ -255,7 +255,7 @@ def test_kill(start_fe):
         assert error_of(killer, "KILL 4711")[0] == 1094
         own = rows(killer, "SELECT connection_id()")[0][0]
         assert error_of(other, "KILL QUERY %d" % own)[0] == 1095
-        victim._execute_command(3, "SELECT sleep(15)")
+        victim._execute_command(3, "SELECT sleep(600)")
         fe.wait("the sleep runs", lambda: any(r["id"] == raw_id for r in fe.state()["running"]))
         rows(other, "KILL QUERY %d" % raw_id)
         with pytest.raises(pymysql.err.MySQLError) as e:

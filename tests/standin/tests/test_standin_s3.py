@@ -173,11 +173,12 @@ def test_names_a_be_cannot_read(start_fe, s3):
 def test_vanished_between_listing_and_reading(start_fe, s3):
     s3.put("v/1.csv", "1\ta\n")
     s3.put("v/2.csv", "2\tb\n")
-    fe = start_fe("4.0", "--knob", "slow_ms=1500")
+    fe = start_fe("4.0", "--knob", "slow_ms=600000")
     with fe.connect() as c:
         c._execute_command(3, "INSERT INTO test.t WITH LABEL v SELECT * FROM " + s3.call("v/*.csv"))
         fe.wait("planned", lambda: fe.label("v") == "PREPARE")
         s3.client.delete_object(Bucket=s3.bucket, Key="v/2.csv")
+        fe.knobs(slow_ms=0)
         with pytest.raises(Exception, match="failed to read"):
             c._read_query_result()
     assert fe.label("v") == "ABORTED"
