@@ -5,6 +5,7 @@
 
 enum {
     MARGIN_MS = 2000,  /* stores round times to seconds, up or down */
+    JITTER_MS = 1000,  /* by so much what is known of the store's clock changes with each reply */
     LOOK_US = 2000000, /* a page that takes longer is left for another time */
     STEP_MS = 1000,    /* by less than this clocks are only corrected */
 };
@@ -15,6 +16,7 @@ static const int64_t PAUSE_POLLS = 3;
 void s3_back_fini(struct s3_back *b)
 {
     free(b->cursor);
+    s3_news_fini(&b->news);
     *b = (struct s3_back){0};
 }
 
@@ -86,16 +88,33 @@ static void note_clock(struct s3_back *b, int64_t now_us)
     b->clock_us = clock_us;
 }
 
+/*
+ * The slack grows when the store's clock turns out to be further ahead, and never shrinks: else a
+ * file near it would be late by one look and not by the next.
+ */
+int64_t s3_back_slack_ms(int64_t known_ms, int64_t ahead_ms)
+{
+    int64_t least_ms = ahead_ms + MARGIN_MS;
+    return known_ms == 0 ? least_ms + JITTER_MS : least_ms > known_ms ? least_ms : known_ms;
+}
+
+static bool note_slack(struct source *s)
+{
+    struct s3_back *b = &s->back;
+    int64_t skew_ms = 0;
+    if (!s3_client_skew_ms(s->client, &skew_ms)) {
+        return false;
+    }
+    b->slack_ms = s3_back_slack_ms(b->slack_ms, skew_ms + b->stepped_ms);
+    return true;
+}
+
 static bool is_late(const struct source *s, const struct plan_request *request,
                     const struct s3_passes *passes, const struct s3_object *object)
 {
-    int64_t skew_ms = 0;
-    if (object->modified_ms == 0 || !s3_client_skew_ms(s->client, &skew_ms)) {
-        return false;
-    }
-    int64_t slack_ms = skew_ms + s->back.stepped_ms + MARGIN_MS;
     int64_t passed_ms = s3_passes_at_ms(passes, object->key);
-    return passed_ms > 0 && object->modified_ms > passed_ms + slack_ms &&
+    return object->modified_ms != 0 && passed_ms > 0 &&
+           object->modified_ms > passed_ms + s->back.slack_ms &&
            !is_set_aside(request, object->key);
 }
 
@@ -110,7 +129,10 @@ static enum s3_walk_result count_page(struct source *s, struct s3_walk *w,
     int64_t n_late = 0;
     s3_passes_read(request, &passes);
     while ((result = s3_walk_next(w, &object, &ignored)) == S3_WALK_OBJECT) {
-        n_late += is_late(s, request, &passes, object);
+        if (note_slack(s) && is_late(s, request, &passes, object)) {
+            s3_news_note(&s->back.news, object);
+            n_late++;
+        }
     }
     s->back.n_late += result == S3_WALK_FAIL ? 0 : n_late;
     return result;
@@ -130,6 +152,7 @@ static void look(struct source *s, const struct plan_request *request, const cha
     enum s3_walk_result result = count_page(s, &w, request);
     if (result == S3_WALK_END) {
         s->watch = (struct source_watch){.n_late = b->n_late, .n_overwritten = -1};
+        s3_news_tell(&b->news, s, request->job_id, "s3.late", b->n_late, now_us);
         b->n_late = 0;
     }
     if (result != S3_WALK_FAIL) {

@@ -15,6 +15,12 @@ void s3_back_look(struct source *s, const struct plan_request *request, int64_t 
 void s3_back_fini(struct s3_back *b);
 
 /*
+ * By how much a file must be newer than its pass to count, when it was `known_ms` before (0: nothing
+ * was) and the store's clock is at most `ahead_ms` ahead by its last reply. Pure.
+ */
+int64_t s3_back_slack_ms(int64_t known_ms, int64_t ahead_ms);
+
+/*
  * The passes that still hold, oldest first, keys rising: of an offset that a user moved back only
  * those since; what was read again was passed again. Pure.
  */

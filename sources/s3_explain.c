@@ -139,22 +139,24 @@ static void add_limits(const struct source *s, int fe_version, struct explain *e
     e->section = section;
 }
 
-static void add_nothing(const struct s3_walk *w, bool has_offset, struct explain *e)
+static void add_nothing(const struct s3_walk *w, bool has_offset, bool is_one_time,
+                        struct explain *e)
 {
+    const char *then = is_one_time ? "the job would be FINISHED at once, with nothing loaded"
+                                   : "the job will wait for the first one";
     const struct s3_list_request *r = &w->request;
     const char *behind = has_offset ? " behind the offset" : "";
     if (w->n_seen == 0) {
-        explain_warn(e, "first batch",
-                     "none: no object below \"%.*s\"%s. The job will wait for the first one",
-                     SPAN_ARG(r->prefix), behind);
+        explain_warn(e, "first batch", "none: no object below \"%.*s\"%s; %s", SPAN_ARG(r->prefix),
+                     behind, then);
         return;
     }
     explain_warn(e, "first batch",
                  "none: of %" PRId64
                  " objects below \"%.*s\"%s none matches the uri%s. Look at its "
-                 "wildcards; the job will wait for the first file",
+                 "wildcards; %s",
                  w->n_seen, SPAN_ARG(r->prefix), behind,
-                 w->n_skipped > 0 ? " and has bytes in it (empty ones are skipped)" : "");
+                 w->n_skipped > 0 ? " and has bytes in it (empty ones are skipped)" : "", then);
 }
 
 static void add_first(const struct estimate *t, bool has_more, struct explain *e)
@@ -254,7 +256,7 @@ static enum plan_result look(struct source *s, struct estimate *t, struct s3_wal
         return PLAN_FAIL;
     }
     if (t->n_batches == 0 && t->n_unreadable == 0) {
-        add_nothing(w, offset != NULL || s->first_offset != NULL, e);
+        add_nothing(w, offset != NULL || s->first_offset != NULL, s->options.is_one_time, e);
         return PLAN_EMPTY;
     }
     if (t->n_batches > 0) {

@@ -109,7 +109,10 @@ static enum s3_walk_result next_wanted(struct s3_fill *f, const struct s3_object
         if (is_wanted(f->source, *ret_known)) {
             return S3_WALK_OBJECT;
         }
-        f->n_in_page += *ret_known == S3_OVERWRITTEN;
+        if (*ret_known == S3_OVERWRITTEN) {
+            f->n_in_page++;
+            s3_news_note(&f->source->sweep.news, *ret);
+        }
     }
     return result;
 }

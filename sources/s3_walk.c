@@ -1,12 +1,14 @@
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xmalloc.h"
+#include "sources/s3_range.h"
 #include "sources/s3_walk.h"
 
-enum { PAGE_KEYS = 1000 }; /* as many as the services send at once */
+static const int64_t NEWS_PAUSE_US = 60 * INT64_C(1000000);
 
 void s3_walk_fini(struct s3_walk *w)
 {
@@ -27,7 +29,7 @@ void s3_walk_begin_behind(struct s3_walk *w, struct source *s, const char *key, 
     *w = (struct s3_walk){
         .source = s,
         .request = {.prefix = glob_literal_prefix(s->glob),
-                    .max_keys = PAGE_KEYS,
+                    .max_keys = S3_PAGE_KEYS,
                     .deadline_us = deadline_us,
                     .cancel = cancel},
         .start_after = key != NULL ? xstrdup(key) : NULL,
@@ -108,4 +110,54 @@ enum s3_walk_result s3_walk_next(struct s3_walk *w, const struct s3_object **ret
             return result;
         }
     }
+}
+
+void s3_news_note(struct s3_news *n, const struct s3_object *object)
+{
+    bool is_new = object->modified_ms > n->told_ms;
+    if (n->first == NULL || (is_new && !n->is_first_new)) {
+        free(n->first);
+        n->first = xstrdup(object->key);
+        n->is_first_new = is_new;
+    }
+    if (object->modified_ms > n->newest_ms) {
+        n->newest_ms = object->modified_ms;
+    }
+}
+
+bool s3_news_take(struct s3_news *n, int64_t n_files, int64_t now_us, char **ret_first)
+{
+    bool is_more = n_files > n->told_n || n->newest_ms > n->told_ms;
+    bool is_news = n_files > 0 && n->first != NULL && is_more;
+    bool is_told = is_news && (n->told_us == 0 || now_us - n->told_us >= NEWS_PAUSE_US);
+    *ret_first = is_told ? take_ptr(n->first) : NULL;
+    if (is_told) {
+        n->told_us = now_us;
+        n->told_ms = n->newest_ms;
+    }
+    if (is_told || n_files < n->told_n) {
+        n->told_n = n_files;
+    }
+    free(n->first);
+    n->first = NULL;
+    n->is_first_new = false;
+    n->newest_ms = 0;
+    return is_told;
+}
+
+void s3_news_tell(struct s3_news *n, const struct source *s, int64_t job_id, const char *event,
+                  int64_t n_files, int64_t now_us)
+{
+    _cleanup_free_ char *first = NULL;
+    if (s3_news_take(n, n_files, now_us, &first)) {
+        _cleanup_free_ char *shown = s3_whole_key(span_of(first));
+        log_warn(event, "job_id", LOG_FMT("%" PRId64, job_id), "uri", s->config.uri, "files",
+                 LOG_FMT("%" PRId64, n_files), "first", shown, NULL);
+    }
+}
+
+void s3_news_fini(struct s3_news *n)
+{
+    free(n->first);
+    *n = (struct s3_news){0};
 }

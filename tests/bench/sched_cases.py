@@ -18,8 +18,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 
 import bucket as bucket_module  # noqa: E402
 
-TRACKED_GOAL = 10_000_000
-
 
 @dataclasses.dataclass(frozen=True)
 class Size:
@@ -37,6 +35,7 @@ class Size:
     listed: int          # keys
     swift_keys: int      # 0: Swift is left out
     tracked: int         # files
+    tracked_s: int       # max_interval of their job
     batch: int           # files of a tracked task
     grown: int           # tasks
     disk: int
@@ -44,12 +43,12 @@ class Size:
 
 QUICK = Size(samples=4, direct=2, turns=20, jobs=30, restarts=1, interval_s=1, idle_s=2,
              in_flight=10, slow_ms=3000, listed=5000, swift_keys=0,
-             tracked=2500, batch=1000, grown=600, disk=20)
+             tracked=25_000, tracked_s=1, batch=1000, grown=600, disk=20)
 NORMAL = Size(samples=150, direct=25, turns=400, jobs=1000, restarts=4, interval_s=10,
               idle_s=30, in_flight=100, slow_ms=8000, listed=1_000_000, swift_keys=500,
-              tracked=100_000, batch=10_000, grown=20_000, disk=300)
+              tracked=100_000, tracked_s=1, batch=10_000, grown=20_000, disk=300)
 FULL = dataclasses.replace(NORMAL, samples=600, direct=60, turns=900, restarts=8, idle_s=60,
-                           swift_keys=3000, tracked=1_000_000)
+                           swift_keys=3000, tracked=10_000_000, tracked_s=10)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -464,10 +463,78 @@ def run_listing(place, size):
 
 # --- tracked files --------------------------------------------------------------------------------
 
+def rss_mb(pid):
+    """All memory of one process that is there, with that of files."""
+    for line in (machine.PROC / str(pid) / "status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
 def loaded_files(sluice, name):
     found = sluice.rows("SELECT LoadStatistic FROM jobs('type'='insert') WHERE Name = '%s'" % name)
     text = found[0]["LoadStatistic"] if found else None
     return json.loads(text).get("fileNumber", 0) if text and text != "\\N" else 0
+
+
+def shown_tracked(sluice):
+    """(TrackedFiles, LateFiles) of the job; LateFiles is None until everything was swept over."""
+    found = sluice.rows("SELECT TrackedFiles, LateFiles FROM jobs('type'='insert') "
+                        "WHERE Name = 'tracked'")[0]
+    return int(found["TrackedFiles"]), found["LateFiles"]
+
+
+def take_in(sluice, s3, n, size):
+    """Until n files are loaded and tracked: seconds, CPU seconds, most MB (RSS); and the store."""
+    cpu, begin, most_mb = machine.cpu_ns(sluice.pid), time.monotonic(), 0.0
+    with sluice.connect() as link, link.cursor() as cursor:
+        world.create_job(cursor, "tracked", "bench.t", s3, "s3://gen-%d/k/*.csv" % n,
+                         {"s3.discovery": "tracked", "s3.max_batch_files": str(size.batch),
+                          "max_interval": str(size.tracked_s)})
+
+    def look():
+        nonlocal most_mb
+        most_mb = max(most_mb, rss_mb(sluice.pid))
+        return loaded_files(sluice, "tracked") >= n
+    procs.wait_until(look, 1800, "all files tracked", interval=0.5)
+    return {"s": time.monotonic() - begin, "cpu_s": (machine.cpu_ns(sluice.pid) - cpu) / 1e9,
+            "rss_mb": most_mb, "store_mb": sum(path.stat().st_size for path in
+                                               sluice.directory.glob("sluice.db*")) / 2**20}
+
+
+def restart_with_new_file(sluice, s3, fe, n):
+    """Killed, and started when there is a new file: seconds until its load came."""
+    sluice.kill9()
+    s3.put("gen-%d" % n, "k/9999999999.csv", b"1,new\n")
+    target = fe.loads_seen() + 1
+    begin = time.monotonic()
+    sluice.launch()
+    procs.wait_until(lambda: fe.loads_seen() >= target, 120, "the new file", interval=0.01)
+    took = time.monotonic() - begin
+    sluice.wait_started()
+    return took
+
+
+def sweep_whole(sluice, s3, fe, n):
+    """
+    A sluice that has just begun sweeps over everything, and nearly at the end of that lies a late
+    file: nobody waits longer for one.
+    """
+    s3.put("gen-%d" % n, "k/%010d-late.csv" % (n - 500), b"1,late\n")
+    target = fe.loads_seen() + 1
+    before, cpu, begin, most_mb = s3.counts(), machine.cpu_ns(sluice.pid), time.monotonic(), 0.0
+
+    def look():
+        nonlocal most_mb
+        most_mb = max(most_mb, rss_mb(sluice.pid))
+        return fe.loads_seen() >= target
+    procs.wait_until(look, 4000, "the late file", interval=0.1)
+    late_s = time.monotonic() - begin
+    procs.wait_until(lambda: shown_tracked(sluice)[1] is not None, 120, "the sweep to be through",
+                     interval=0.1)
+    took, after = time.monotonic() - begin, s3.counts()
+    return {"s": took, "late_s": late_s, "lists": after["lists"] - before["lists"],
+            "percent": (machine.cpu_ns(sluice.pid) - cpu) / 1e7 / took, "rss_mb": most_mb}
 
 
 def run_tracked(place, size):
@@ -475,44 +542,25 @@ def run_tracked(place, size):
     s3, fe = world.FakeS3(place / "s3"), world.FakeFe(place / "fe")
     sluice = world.make_sluice(place / "sluice", fe)
     with world.running(s3, fe, sluice):
-        before_kb = machine.memory_kb(sluice.pid)
-        begin = time.monotonic()
-        with sluice.connect() as link, link.cursor() as cursor:
-            world.create_job(cursor, "tracked", "bench.t", s3, "s3://gen-%d/k/*.csv" % n,
-                             {"s3.discovery": "tracked", "s3.max_batch_files": str(size.batch),
-                              "max_interval": "1"})
-        procs.wait_until(lambda: loaded_files(sluice, "tracked") >= n, 900, "all files tracked",
-                         interval=0.2)
-        loaded_s = time.monotonic() - begin
-        store_mb = sum(path.stat().st_size for path in sluice.directory.glob("sluice.db*")) / 2**20
-        time.sleep(2)  # into the sweep
-        before, cpu, begin = s3.counts(), machine.cpu_ns(sluice.pid), time.monotonic()
-        time.sleep(10 if n > 10000 else 2)
-        after, took = s3.counts(), time.monotonic() - begin
-        percent = (machine.cpu_ns(sluice.pid) - cpu) / 1e7 / took
-        swept = (after["keys"] - before["keys"]) / took
-        late = []
-        for i, at in enumerate((n // 3, n // 2, n - 500)):
-            target = fe.loads_seen() + 1
-            begin = time.monotonic()
-            s3.put("gen-%d" % n, "k/%010d-late%d.csv" % (at, i), b"1,late\n")
-            procs.wait_until(lambda: fe.loads_seen() >= target, 300, "the late file", interval=0.02)
-            late.append(time.monotonic() - begin)
-        kb = machine.memory_kb(sluice.pid) - before_kb
-    whole_s = n / swept if swept else 0.0
-    scale = TRACKED_GOAL / n
-    lines = [["%d files, batches of %d" % (n, size.batch), "", "10 million, extrapolated"],
-             ["s until all are loaded and tracked", "%.1f" % loaded_s, "%.0f" % (loaded_s * scale)],
-             ["keys swept a second, idle", "%.0f" % swept],
-             ["s for a sweep over everything", "%.1f" % whole_s, "%.0f" % (whole_s * scale)],
-             ["s until a late file is loaded, worst of 3", "%.1f" % max(late),
-              "%.0f at most" % (whole_s * scale + 1)],
-             ["CPU while sweeping, % of one core", "%.1f" % percent, "%.1f" % percent],
-             ["store, MB", "%.1f" % store_mb, "%.0f" % (store_mb * scale)],
-             ["memory, MB", "%.1f" % (kb / 1024)]]
-    return {"figures": {"n": n, "loaded_s": loaded_s, "swept": swept, "percent": percent,
-                        "late_s": late, "store_mb": store_mb, "kb": kb}, "lines": lines,
-            "goals": []}
+        taken = take_in(sluice, s3, n, size)
+        first_s = restart_with_new_file(sluice, s3, fe, n)
+        sweep = sweep_whole(sluice, s3, fe, n)
+        tracked = shown_tracked(sluice)[0]
+        loaded = loaded_files(sluice, "tracked")
+    lines = [["%d files, batches of %d, max_interval %d" % (n, size.batch, size.tracked_s), ""],
+             ["s until all are loaded and tracked", "%.1f" % taken["s"]],
+             ["  CPU s of sluice, memory (RSS) MB at most",
+              "%.1f, %.1f" % (taken["cpu_s"], taken["rss_mb"])],
+             ["store, MB", "%.1f" % taken["store_mb"]],
+             ["kill -9, start, a new file: its load comes, s", "%.2f" % first_s],
+             ["s for the first sweep over everything", "%.1f" % sweep["s"]],
+             ["  until a late file at its end is loaded", "%.1f" % sweep["late_s"]],
+             ["  list requests, CPU % of one core, memory (RSS) MB at most",
+              "%d, %.1f, %.1f" % (sweep["lists"], sweep["percent"], sweep["rss_mb"])],
+             ["files tracked, and loaded", "%d, %d" % (tracked, loaded)]]
+    return {"figures": {"n": n, "taken": taken, "first_s": first_s, "sweep": sweep,
+                        "tracked": tracked, "loaded": loaded}, "lines": lines,
+            "goals": [goal("a late file among %d tracked ones" % n, sweep["late_s"], 3600, "s")]}
 
 
 # --- the store ------------------------------------------------------------------------------------

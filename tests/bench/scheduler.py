@@ -26,7 +26,8 @@ def parse_arguments(argv):
     parser.add_argument("--quick", action="store_true",
                         help="small numbers: shows that it works; the figures mean nothing")
     parser.add_argument("--full", action="store_true",
-                        help="a million tracked files and more samples: a quarter of an hour")
+                        help="ten million tracked files and more samples: three quarters of "
+                             "an hour")
     parser.add_argument("--only", metavar="CASE", action="append", default=[],
                         help="some cases; --list names them")
     parser.add_argument("--list", action="store_true", help="names the cases")

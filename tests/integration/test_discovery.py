@@ -49,6 +49,8 @@ def start(made, keys, **properties):
     made.create_job(properties={"max_interval": "1", **{k.replace("__", "."): v
                                                          for k, v in properties.items()}})
     made.check_exactly_once()
+    # The rows are there before sluice knows: until then a file that changes is another story.
+    procs.wait_until(lambda: made.offset() == {"fileName": max(keys)}, 30, "the offset")
 
 
 def overwrite(made, key):

@@ -210,6 +210,145 @@ static void test_nothing_known(void **state)
     rig_stop(&r);
 }
 
+/* The clock of the store is known to a second or so; what changes less shall change no count. */
+static void test_slack(void **state)
+{
+    int64_t slack_ms = s3_back_slack_ms(0, 400);
+    (void)state;
+    assert_int_equal(slack_ms, 3400);
+    assert_int_equal(s3_back_slack_ms(slack_ms, 1399), 3400);
+    assert_int_equal(s3_back_slack_ms(slack_ms, -5000), 3400);
+    assert_int_equal(s3_back_slack_ms(slack_ms, 2000), 4000);
+    assert_int_equal(s3_back_slack_ms(0, -3600000), -3597000);
+    assert_int_equal(s3_back_slack_ms(-3597000, -3600900), -3597000);
+}
+
+/* As a job whose looks follow one another without a pause. */
+static void start_without_pauses(struct rig *r)
+{
+    rig_start(r, 1000, ORDERED);
+    s3_source_ops.destroy(r->source);
+    r->spec->max_interval_s = 0;
+    r->source = s3_source_ops.create(r->spec, &r->err);
+}
+
+/* A file near the margin goes once, and does not come and go with the store's clock. */
+static void test_no_flicker(void **state)
+{
+    struct rig r;
+    (void)state;
+    start_without_pauses(&r);
+    put(&r, "g", NOW_MS + 9000);
+    assert_int_equal(count(&r), 1);
+    for (int i = 0; i < 3; i++) {
+        r.store.ahead_s = 10;
+        assert_int_equal(count(&r), 0);
+        r.store.ahead_s = 0;
+        assert_int_equal(count(&r), 0);
+    }
+    put(&r, "h", NOW_MS + 30000);
+    assert_int_equal(count(&r), 1);
+    rig_stop(&r);
+}
+
+static void note(struct s3_news *n, const char *key, int64_t modified_ms)
+{
+    s3_news_note(n, &(struct s3_object){.key = (char *)key, .modified_ms = modified_ms});
+}
+
+static void expect_told(struct s3_news *n, int64_t n_files, int64_t at_s, const char *first)
+{
+    _cleanup_free_ char *found = NULL;
+    assert_int_equal(s3_news_take(n, n_files, at_s * 1000000, &found), first != NULL);
+    assert_true((first == NULL) == (found == NULL));
+    if (first != NULL) {
+        assert_string_equal(found, first);
+    }
+}
+
+static void test_news(void **state)
+{
+    struct s3_news n = {0};
+    (void)state;
+    expect_told(&n, 0, 1000, NULL);
+    note(&n, "b", 20);
+    note(&n, "c", 10);
+    expect_told(&n, 2, 1000, "b");
+    note(&n, "b", 20);
+    note(&n, "c", 10);
+    expect_told(&n, 2, 2000, NULL); /* nothing new */
+    note(&n, "b", 20);
+    note(&n, "c", 10);
+    note(&n, "d", 30);
+    expect_told(&n, 3, 2001, "d"); /* which nobody was told of */
+    note(&n, "a", 15);
+    note(&n, "b", 20);
+    note(&n, "c", 10);
+    note(&n, "d", 30);
+    expect_told(&n, 4, 2002, NULL); /* not more than one a minute */
+    note(&n, "a", 15);
+    note(&n, "b", 20);
+    note(&n, "c", 10);
+    note(&n, "d", 30);
+    expect_told(&n, 4, 2070, "a"); /* but then */
+    note(&n, "d", 30);
+    expect_told(&n, 1, 3000, NULL); /* three are gone */
+    note(&n, "d", 40);
+    expect_told(&n, 1, 4000, "d"); /* overwritten again */
+    note(&n, "d", 40);
+    note(&n, "e", 0); /* a store that tells no time */
+    expect_told(&n, 2, 5000, "d");
+    note(&n, "e", 50); /* of a page that was not listed to its end */
+    expect_told(&n, 0, 6000, NULL);
+    note(&n, "f", 5);
+    expect_told(&n, 1, 7000, "f");
+    note(&n, "x", 1);
+    s3_news_fini(&n);
+}
+
+/* What the log says of `n` looks; the caller owns the text. */
+static char *logged(struct rig *r, int n)
+{
+    int kept = dup(STDERR_FILENO);
+    char path[] = "/tmp/test_s3_back.XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(kept >= 0 && fd >= 0 && unlink(path) == 0);
+    assert_true(dup2(fd, STDERR_FILENO) >= 0);
+    for (int i = 0; i < n; i++) {
+        (void)count(r);
+    }
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    char *text = xcalloc(1, 4096);
+    assert_true(pread(fd, text, 4095, 0) >= 0);
+    (void)close(fd);
+    (void)close(kept);
+    return text;
+}
+
+/* One line with the count and the first file, not one with each look. */
+static void test_log(void **state)
+{
+    struct rig r;
+    (void)state;
+    start_without_pauses(&r);
+    put(&r, "b", NOW_MS - 200000);
+    put(&r, "g", NOW_MS + 60000);
+    put(&r, "h", NOW_MS + 60000);
+    _cleanup_free_ char *text = logged(&r, 3);
+    assert_non_null(strstr(text, "s3.late"));
+    assert_non_null(strstr(text, "in/g.csv"));
+    assert_non_null(strstr(text, "files=2"));
+    assert_non_null(strstr(text, "job_id=7"));
+    assert_true(strchr(text, '\n') == strrchr(text, '\n'));
+    put(&r, "i", NOW_MS + 70000);
+    r.source->back.news.told_us -= 60 * INT64_C(1000000);
+    _cleanup_free_ char *more = logged(&r, 3);
+    assert_non_null(strstr(more, "in/i.csv"));
+    assert_non_null(strstr(more, "files=3"));
+    assert_true(strchr(more, '\n') == strrchr(more, '\n'));
+    rig_stop(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +359,10 @@ int main(void)
         cmocka_unit_test(test_pages_and_pauses),
         cmocka_unit_test(test_offset_moved_on),
         cmocka_unit_test(test_nothing_known),
+        cmocka_unit_test(test_slack),
+        cmocka_unit_test(test_no_flicker),
+        cmocka_unit_test(test_news),
+        cmocka_unit_test(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * Tracked discovery against a store in memory: late, overwritten and mended files, the sweep beside
- * the tail, one-time jobs; and random histories against a model.
+ * Tracked discovery against a store in memory: late, overwritten and mended files, one-time jobs
+ * (its sweep: test_s3_sweep.c); and random histories against a model.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "sources/s3_tracked.h"
 #include "tests/unit/s3_rig.h"
 
 #define TRACKED "s3.discovery", "tracked"
@@ -68,6 +69,7 @@ static void test_overwritten(void **state)
         if (i == 0) {
             assert_int_equal(rig_plan(&r), PLAN_EMPTY);
             assert_int_equal(r.plan.watch.n_overwritten, 1);
+            assert_int_equal(r.source->sweep.news.told_n, 1); /* in the log */
             rig_put(&r, "c", "2");
             assert_int_equal(rig_plan(&r), PLAN_EMPTY);
             assert_int_equal(r.plan.watch.n_overwritten, 2);
@@ -227,33 +229,6 @@ static void test_names_that_doris_cannot_read(void **state)
 }
 
 /* Pages of 3, slices of 10 pages: the sweep goes on where it was, and begins again. */
-static void test_sweep_in_slices(void **state)
-{
-    struct rig r;
-    char name[16];
-    (void)state;
-    rig_start(&r, 3, (const char *const[]){TRACKED, NULL});
-    for (int i = 0; i < 70; i++) {
-        (void)snprintf(name, sizeof(name), "%02d", i);
-        rig_put(&r, name, "1");
-    }
-    assert_int_equal(rig_plan(&r), PLAN_RANGE);
-    assert_int_equal(r.plan.n_files, 70);
-    rig_commit(&r);
-    rig_put(&r, "68", "2");
-    long before = r.store.n_requests;
-    assert_int_equal(rig_plan(&r), PLAN_EMPTY);
-    assert_int_equal(r.store.n_requests - before, 11); /* the tail, and ten pages */
-    assert_int_equal(r.plan.watch.n_late, -1);         /* no whole look yet */
-    rig_put(&r, "00a", "1");
-    rig_put(&r, "45a", "1");
-    rig_expect(&r, "45a");
-    assert_int_equal(rig_plan(&r), PLAN_EMPTY);
-    assert_int_equal(r.plan.watch.n_overwritten, 1); /* counted once, though seen twice */
-    rig_expect(&r, "00a");
-    rig_stop(&r);
-}
-
 /* A range of the sweep that spans pages: these are walked over again, and counted then. */
 static void test_counted_once_behind_a_find(void **state)
 {
@@ -579,7 +554,6 @@ int main(void)
         cmocka_unit_test(test_mended),
         cmocka_unit_test(test_retry),
         cmocka_unit_test(test_names_that_doris_cannot_read),
-        cmocka_unit_test(test_sweep_in_slices),
         cmocka_unit_test(test_counted_once_behind_a_find),
         cmocka_unit_test(test_busy_tail),
         cmocka_unit_test(test_search_in_a_range_of_the_sweep),
