@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/quote.h"
 #include "base/span.h"
 #include "base/xmalloc.h"
 #include "proxy/grants.h"
@@ -222,9 +223,11 @@ bool grants_may_load(const struct grants *g, const char *db, const char *table)
 
 bool grants_deny_load(const struct grants *g, const char *db, const char *table, struct err *err)
 {
+    _cleanup_free_ char *quoted_db = quote_name(db);
+    _cleanup_free_ char *quoted_table = quote_name(table);
     return err_set(err, ERR_TABLEACCESS_DENIED, "42000",
                    "LOAD command denied to user %s for table '%s.%s'. An administrator can GRANT "
                    "LOAD_PRIV ON %s.%s TO %s",
-                   g->identity != NULL ? g->identity : "''", db, table, db, table,
+                   g->identity != NULL ? g->identity : "''", db, table, quoted_db, quoted_table,
                    g->identity != NULL ? g->identity : "''");
 }

@@ -1,9 +1,11 @@
+#include <ctype.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/buf.h"
 #include "base/secret.h"
 #include "base/span.h"
 #include "base/xmalloc.h"
@@ -56,6 +58,12 @@ static const struct choice_property {
      "quarantine sets a file aside that Doris cannot load, and the job goes on; pause pauses it",
      false},
     {"s3.ingestion_mode", {"ORDERED_LIST", "ONE_TIME"}, NULL, true},
+};
+
+/* In the order in which errors list them; and session.*, which the FE knows. */
+static const char *const known_keys[] = {
+    "max_interval", "s3.max_batch_files", "s3.max_batch_bytes", "s3.discovery", "s3.overwritten",
+    "s3.bad_files", "s3.ingestion_mode",  "guarantee",          "offset",
 };
 
 /* The properties are kept as JSON, which has no place for anything else. */
@@ -114,18 +122,75 @@ static const char *choice_of(const struct choice_property *p, const char *value)
     return NULL;
 }
 
+/* Nothing would not be seen in a sentence. */
+static const char *shown(const char *value)
+{
+    return value[0] != '\0' ? value : "''";
+}
+
 static bool fail_choice(const struct choice_property *p, const char *value, struct err *err)
 {
     if (p->advice == NULL) { /* Doris's words */
         return err_say(err,
                        DETAIL "Unsupported %s: %s. Sluice knows %s, which waits for new files for "
                               "ever, and %s, which ends with those that are there",
-                       p->key, value, p->choices[0], p->choices[1]);
+                       p->key, shown(value), p->choices[0], p->choices[1]);
     }
     bool has_third = p->choices[2] != NULL;
     return err_say(err, DETAIL "%s must be one of [%s, %s%s%s], but was %s: %s", p->key,
                    p->choices[0], p->choices[1], has_third ? ", " : "",
-                   has_third ? p->choices[2] : "", value, p->advice);
+                   has_third ? p->choices[2] : "", shown(value), p->advice);
+}
+
+static bool is_same(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* Are they the same but for two letters at most that stand side by side? */
+static bool is_near(const char *wrong, const char *right)
+{
+    size_t n_wrong = strlen(wrong);
+    size_t n_right = strlen(right);
+    while (n_wrong > 0 && n_right > 0 && is_same(wrong[0], right[0])) {
+        wrong++;
+        right++;
+        n_wrong--;
+        n_right--;
+    }
+    while (n_wrong > 0 && n_right > 0 && is_same(wrong[n_wrong - 1], right[n_right - 1])) {
+        n_wrong--;
+        n_right--;
+    }
+    return n_wrong <= 2 && n_right <= 2;
+}
+
+/* What was meant, with or without its "s3."; NULL: nobody knows. */
+static const char *guess(const char *wrong)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(known_keys); i++) {
+        const char *key = known_keys[i];
+        if (is_near(wrong, key) || (strncmp(key, "s3.", 3) == 0 && is_near(wrong, key + 3))) {
+            return key;
+        }
+    }
+    return NULL;
+}
+
+static bool fail_unknown(const char *key, struct err *err)
+{
+    struct buf keys = buf_with_max(SIZE_MAX / 2); /* of ours alone */
+    for (size_t i = 0; i < ARRAY_SIZE(known_keys); i++) {
+        buf_append_text(&keys, i > 0 ? ", " : "");
+        buf_append_text(&keys, known_keys[i]);
+    }
+    _cleanup_free_ char *listed = buf_take_text(&keys);
+    const char *meant = guess(key);
+    return err_say(err,
+                   DETAIL "Invalid properties: [%s].%s%s%s Supported keys are [%s] or any key "
+                          "starting with 'session.'.",
+                   key, meant != NULL ? " Did you mean \"" : "", meant != NULL ? meant : "",
+                   meant != NULL ? "\"?" : "", listed);
 }
 
 static bool check_property(const char *key, const char *value, struct err *err)
@@ -138,7 +203,7 @@ static bool check_property(const char *key, const char *value, struct err *err)
                    err_say(err,
                            "%s%s (%s). Give a plain number without a unit, at least %" PRId64
                            " and at most %" PRId64,
-                           p->message, value, p->old_message, p->min, p->max);
+                           p->message, shown(value), p->old_message, p->min, p->max);
         }
     }
     const struct choice_property *choice = find_choice(key);
@@ -156,12 +221,7 @@ static bool check_property(const char *key, const char *value, struct err *err)
                                    "does not know: leave it out, the tasks of all jobs run in the "
                                    "compute group of doris.user");
     }
-    return err_say(err,
-                   DETAIL "Invalid properties: [%s]. Supported keys are [max_interval, "
-                          "s3.max_batch_files, s3.max_batch_bytes, s3.discovery, s3.overwritten, "
-                          "s3.bad_files, s3.ingestion_mode, guarantee, offset] or any key starting "
-                          "with 'session.'.",
-                   key);
+    return fail_unknown(key, err);
 }
 
 /* A statement that SHOW CREATE JOB printed has no secrets left: it would load nothing. */

@@ -40,6 +40,12 @@ static void put_row(struct result *r, struct span item, struct span level, struc
     result_row(r, cells, ARRAY_SIZE(cells));
 }
 
+static size_t word_length(struct span line, size_t from)
+{
+    const char *blank = memchr(line.p + from, ' ', line.n - from);
+    return blank != NULL ? (size_t)(blank - line.p) - from : line.n - from;
+}
+
 /* How much of a line goes into one row: to its last blank, else comma, else what is whole UTF-8. */
 static size_t cut_at(struct span line)
 {
@@ -54,6 +60,11 @@ static size_t cut_at(struct span line)
     for (size_t n = WIDTH; n > WIDTH / 2; n--) {
         if (line.p[n - 1] == ',') {
             return n;
+        }
+    }
+    for (size_t n = WIDTH / 2; n > 0; n--) {
+        if (line.p[n] == ' ' && word_length(line, n + 1) <= WIDTH) {
+            return n; /* a word that has room in a row stays whole: a URL is to be copied */
         }
     }
     size_t n = utf8_valid((struct span){line.p, WIDTH});

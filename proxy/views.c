@@ -111,6 +111,7 @@ struct query {
     int64_t time_max_ms;
     int64_t deadline_ms; /* monotonic */
     bool is_too_large;
+    bool uses[VIEW_TABLES];
     const struct job_view **visible; /* owned */
     struct viewzone *zone;           /* owned */
 };
@@ -159,14 +160,23 @@ static void choose_visible(struct query *q, const struct view_request *r)
     }
 }
 
-/* SQLite says it in no other way than by its text: "no such column: t.Nam". */
+/*
+ * SQLite says it in no other way than by its text: "no such column: t.Nam". The columns of the table
+ * that is not used are left out: clients of libmariadb cut an error after 512 bytes.
+ */
 static bool fail_column(const struct query *q, const char *name, struct err *err)
 {
     _cleanup_buf_ struct buf columns = buf_with_max(ERR_MSG_SIZE);
-    viewtab_list_columns(&q->in->tab, &columns);
-    return err_set(err, ERR_BAD_FIELD, "42S22",
-                   "Unknown column '%s' in the query over jobs() or tasks(). %s", name,
-                   buf_text(&columns));
+    bool uses_both = q->uses[VIEW_JOBS] == q->uses[VIEW_TASKS];
+    for (int table = 0; table < VIEW_TABLES; table++) {
+        if (uses_both || q->uses[table]) {
+            buf_append_text(&columns, buf_span(&columns).n > 0 ? "; " : "");
+            viewtab_list_columns(&q->in->tab, table, &columns);
+        }
+    }
+    const char *view = uses_both ? "jobs() or tasks()" : q->uses[VIEW_JOBS] ? "jobs()" : "tasks()";
+    return err_set(err, ERR_BAD_FIELD, "42S22", "Unknown column '%s' in the query over %s. %s",
+                   name, view, buf_text(&columns));
 }
 
 static bool fail_sql(const struct query *q, struct err *err)
@@ -413,7 +423,11 @@ static bool answer_query(struct query *q, struct view_request *r)
 /* False: it needs more time, or memory that another query has. */
 static bool answer_in(struct viewdb *in, struct view_request *r, int64_t time_max_ms)
 {
-    struct query q = {.in = in, .time_max_ms = time_max_ms};
+    struct query q = {
+        .in = in,
+        .time_max_ms = time_max_ms,
+        .uses = {[VIEW_JOBS] = r->view.uses_jobs, [VIEW_TASKS] = r->view.uses_tasks},
+    };
     assert(r->sql != NULL || r->view.text != NULL);
     r->is_ok = answer_query(&q, r);
     bool is_late = clock_mono_ms() > q.deadline_ms;

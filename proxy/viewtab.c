@@ -25,13 +25,11 @@ const char *viewtab_name(const struct viewtab *tab, enum view_table table, size_
     return i < n_ours ? viewcols_name(table, i) : viewmerge_extra_name(tab->fe[table], i - n_ours);
 }
 
-void viewtab_list_columns(const struct viewtab *tab, struct buf *to)
+void viewtab_list_columns(const struct viewtab *tab, enum view_table table, struct buf *to)
 {
-    for (int table = 0; table < VIEW_TABLES; table++) {
-        buf_printf(to, "%s%s() has ", table > 0 ? "; " : "", viewcols_table(table));
-        for (size_t k = 0; k < viewtab_count(tab, table); k++) {
-            buf_printf(to, "%s%s", k > 0 ? ", " : "", viewtab_name(tab, table, k));
-        }
+    buf_printf(to, "%s() has ", viewcols_table(table));
+    for (size_t k = 0; k < viewtab_count(tab, table); k++) {
+        buf_printf(to, "%s%s", k > 0 ? ", " : "", viewtab_name(tab, table, k));
     }
 }
 

@@ -40,7 +40,7 @@ bool viewtab_attach(struct sqlite3 *db, struct viewtab *tab, struct err *err);
 /* Columns with the FE's extra ones behind ours. */
 size_t viewtab_count(const struct viewtab *tab, enum view_table table);
 const char *viewtab_name(const struct viewtab *tab, enum view_table table, size_t i);
-/* "jobs() has Id, Name, ...; tasks() has ...", for errors. */
-void viewtab_list_columns(const struct viewtab *tab, struct buf *to);
+/* "jobs() has Id, Name, ...", for errors. */
+void viewtab_list_columns(const struct viewtab *tab, enum view_table table, struct buf *to);
 
 #endif

@@ -294,7 +294,10 @@ static int rank_of(const struct run *run)
     if (run->kind == RUN_ASK || run->kind == RUN_FENCE) {
         return 0; /* short, and others wait for what it finds out */
     }
-    return run->kind == RUN_LOAD ? 1 : 2; /* a task that has begun ends before others begin */
+    if (run->kind != RUN_LOAD) {
+        return 3; /* a task that has begun ends before others begin */
+    }
+    return run->send_by_us != 0 ? 1 : 2; /* behind others its time would be over each time */
 }
 
 static void wait_in_line(struct run_pool *pool, struct run *run)

@@ -50,9 +50,11 @@ struct run {
     /* In; owned texts. */
     int64_t timeout_ms;
     int64_t statement_timeout_s;
-    int64_t job_id;  /* 0: of no job yet */
-    int64_t task_id; /* LOAD; ASK of a transactional task, else 0 */
-    char *offset;    /* plans: the committed one; LOAD, ASK with task_id: the one after the task */
+    bool is_proven;       /* LOAD: as in load_request */
+    int64_t job_id;       /* 0: of no job yet */
+    int64_t task_id;      /* LOAD; ASK of a transactional task, else 0 */
+    int64_t succeeded_id; /* likewise: the job's newest task that succeeded, 0: none has */
+    char *offset; /* plans: the committed one; LOAD, ASK with task_id: the one after the task */
     char *range;
     char *label;
     char *db;
@@ -60,7 +62,9 @@ struct run {
     struct bad_view *bad;      /* a reference */
     struct task_view **passes; /* references to tasks that succeeded, oldest first */
     size_t n_passes;
-    int64_t listed_us;       /* LOAD: monotonic, when the listing began that found it; 0: unknown */
+    /* LOAD: monotonic, when the listing began that found it, or, out, it was checked; 0: unknown */
+    int64_t listed_us;
+    int64_t send_by_us;      /* LOAD: as in load_request */
     int64_t label_window_ms; /* EXPLAIN */
     int64_t start_ms;        /* wall clock, set when the work begins */
     int64_t start_us;        /* monotonic, likewise */
@@ -121,7 +125,8 @@ void run_pool_destroy(struct run_pool *pool);
  * Ownership moves to the pool until the run comes back. What may take long does not keep others from
  * a thread: loads have all but an eighth of them at most (all but 3, of a few), CHECK and EXPLAIN
  * together a half; one is always left for PLAN, ASK and FENCE, and one more for ASK and FENCE alone.
- * Those that have to wait do so in the order ASK and FENCE, LOAD, the rest.
+ * Those that have to wait do so in the order ASK and FENCE, LOAD with a time to be sent by, LOAD, the
+ * rest.
  */
 void run_pool_submit(struct run_pool *pool, struct run *run);
 /* The scheduler calls it for every run that comes back, before anything else. */

@@ -162,6 +162,7 @@ static struct offset_row row_of(const struct run *run)
         .task_id = run->task_id,
         .range = run->range,
         .offset = run->offset,
+        .succeeded_id = run->succeeded_id,
     };
 }
 
@@ -220,7 +221,9 @@ static void verify_after(struct run *run, const struct commit_check *c)
     bool is_loaded = result == LOAD_VISIBLE || result == LOAD_COMMITTED;
     bool is_transactional = spec_guarantee(run->body->spec) == GUARANTEE_TRANSACTIONAL;
     if (cancel_is_raised(&run->cancel)) {
-        return; /* who stops waits for no listing */
+        /* Who stops waits for no listing, so nobody knows whether the planned file was refused. */
+        run->load.is_data_error = false;
+        return;
     }
     if (result == LOAD_ROLLED_BACK) {
         run->load.is_changed = c->result == VERIFY_CHANGED;
@@ -246,6 +249,11 @@ static enum load_result load(struct run *run, struct commit_check *c)
     if (sql == NULL) {
         return LOAD_REFUSED; /* by ourselves, and it would be again: a failure of the task */
     }
+    if (load_is_late(run->send_by_us, run->label, &run->err)) {
+        /* So that a slow source does not make the next one late, too. */
+        run->listed_us = clock_mono_us();
+        return LOAD_NOT_SENT;
+    }
     struct load_request request = {
         .spec = b->spec,
         .label = run->label,
@@ -253,7 +261,9 @@ static enum load_result load(struct run *run, struct commit_check *c)
         .row = row_of(run),
         .verify = is_transactional ? verify_commit : NULL,
         .verify_arg = c,
+        .is_proven = run->is_proven,
         .timeout_s = run->statement_timeout_s,
+        .send_by_us = run->send_by_us,
         .deadline_us = c->deadline_us,
         .cancel = &run->cancel,
     };

@@ -9,7 +9,12 @@
 #include "base/xmalloc.h"
 #include "scheduler/sched_private.h"
 
-enum { TICK_MS = 10, LONGEST_SLEEP_MS = 60 * 1000, LONGEST_WAIT_MS = 60 * 1000 };
+enum {
+    TICK_MS = 10,
+    LONGEST_SLEEP_MS = 60 * 1000,
+    LONGEST_WAIT_MS = 60 * 1000,
+    SEND_WITHIN_MS = 10 * 1000, /* longer than it takes to connect to an FE, and to a second one */
+};
 
 /* Beside runs and requests in the queue; what a message is, its destroy function tells. */
 struct stop_message {
@@ -404,6 +409,7 @@ struct sched *sched_create(const struct sched_options *options, struct err *err)
     wheel_init(&s->wheel, tick_now());
     s->base = event_base_new();
     s->longest_wait_ms = LONGEST_WAIT_MS;
+    s->send_within_ms = SEND_WITHIN_MS;
     s->wake = s->base != NULL ? event_new(s->base, -1, 0, on_wake, s) : NULL;
     s->overdue = s->base != NULL ? event_new(s->base, -1, 0, on_overdue, s) : NULL;
     if (s->wake == NULL || s->overdue == NULL) {

@@ -41,20 +41,24 @@ static bool may_change_under_task(const struct job *j, const struct sched_reques
                                   struct err *err)
 {
     const char *name = j->rec.name;
+    _cleanup_free_ char *quoted = quote_name(name);
     bool is_deep = r->moves_offset || r->changes_rules;
     bool is_repair = j->body == NULL && !is_deep;
     if (j->task.id == 0 || is_repair || (!is_deep && !r->changes_load)) {
         return true;
     }
-    (void)err_say(
-        err, "%s",
-        j->body == NULL
-            ? "give the job an INSERT that is understood first, without an offset and without those"
-        : j->step.phase == PHASE_DOUBT
-            ? "it may be in the table or not. ALTER JOB ... RESOLVE TASK ... AS "
-              "COMMITTED|ABORTED decides, see EXPLAIN JOB"
-            : "its load may yet end in the table. Wait until tasks() shows how it ended, "
-              "or let RESUME JOB take it up again");
+    if (j->body == NULL) {
+        (void)err_say(err, "give the job an INSERT that is understood first, without an offset "
+                           "and without those");
+    } else if (j->step.phase == PHASE_DOUBT) {
+        (void)err_say(err,
+                      "it may be in the table or not, and a person decides: EXPLAIN JOB %s shows "
+                      "the statements for it",
+                      quoted);
+    } else {
+        (void)err_say(err, "its load may yet end in the table. Wait until tasks() shows how it "
+                           "ended, or let RESUME JOB take it up again");
+    }
     return err_prefix(err,
                       DETAIL "Task %" PRId64 " of job %s, label %s, is still open, so neither the "
                              "offset nor the INSERT can be altered, but for its credentials, nor "
@@ -165,6 +169,7 @@ static bool alter(struct sched *s, struct sched_request *r, struct job_body *bod
     log_info("job.altered", "job", j->rec.name, "id", LOG_FMT("%" PRId64, j->rec.id), "user",
              r->user, "offset", r->job.offset != NULL ? r->job.offset : "unchanged", "code",
              fail_code_name(to.fail_code), NULL);
+    j->is_new_insert |= r->changes_load;
     sched_job_alter(j, &to, job_body_ref(body));
     return true;
 }

@@ -33,17 +33,20 @@ static bool may_create(const struct sched *s, const char *name, struct err *err)
 
 /*
  * Unique over all Sluices that may ever share a Doris, since labels are made of it: microseconds
- * since 1970 with the last three digits random, above every id that is known here.
+ * since 1970 with the last three digits random, above every id that is known here. One of those may
+ * be of a clock that was ahead: the next ones then lie some random minutes behind it, since counting
+ * up would give the id, and so the labels, of a job that was dropped to another one.
  */
 static int64_t new_job_id(const struct sched *s)
 {
-    uint16_t random = 0;
+    static const uint64_t farthest = UINT64_C(1) << 40;
+    uint64_t random = 0;
     if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random)) {
-        random = (uint16_t)clock_mono_us();
+        random = (uint64_t)clock_mono_us();
     }
-    int64_t id = clock_wall_us() * 1000 + random % 1000;
+    int64_t id = clock_wall_us() * 1000 + (int64_t)(random % 1000);
     int64_t last = s->n_jobs > 0 ? s->jobs[s->n_jobs - 1]->rec.id : 0;
-    return id > last ? id : last + 1;
+    return id > last ? id : last + 1 + (int64_t)(random % farthest);
 }
 
 static bool first_offset(const struct job_body *body, char **ret_offset, struct err *err)

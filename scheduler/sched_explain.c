@@ -78,6 +78,15 @@ static bool has_reason(const struct job *j)
     return j->step.state == JOB_PAUSED && j->step.fail_code != FAIL_MANUAL_PAUSE;
 }
 
+/* The evidence of a doubt has a line of its own. The caller owns it. */
+static char *reason_text(const struct job *j)
+{
+    const char *msg = j->rec.fail_msg != NULL ? j->rec.fail_msg : "no reason was stored";
+    const char *evidence =
+        j->step.phase == PHASE_DOUBT && j->task.id != 0 ? strstr(msg, SCHED_EVIDENCE_MARK) : NULL;
+    return evidence != NULL ? xasprintf("%.*s", (int)(evidence - msg), msg) : xstrdup(msg);
+}
+
 static void add_state(const struct job *j, struct explain *e)
 {
     const char *code = fail_code_name(j->step.fail_code);
@@ -89,9 +98,8 @@ static void add_state(const struct job *j, struct explain *e)
         explain_add(e, "state", "%s %s", job_state_name(j->step.state), for_ms);
     }
     if (j->step.state == JOB_PAUSED) {
-        (has_reason(j) ? explain_fail : explain_add)(
-            e, "reason", "%s: %s", code,
-            j->rec.fail_msg != NULL ? j->rec.fail_msg : "no reason was stored");
+        _cleanup_free_ char *reason = reason_text(j);
+        (has_reason(j) ? explain_fail : explain_add)(e, "reason", "%s: %s", code, reason);
     }
 }
 
@@ -275,6 +283,8 @@ static void add_asking(const struct job *j, const char *for_ms, struct explain *
 static void add_doubt(const struct job *j, struct explain *e)
 {
     _cleanup_free_ char *quoted = quote_name(j->rec.name);
+    _cleanup_free_ char *db = quote_name(j->rec.target_db);
+    _cleanup_free_ char *table = quote_name(j->rec.target_table);
     _cleanup_free_ char *resume = resume_statement(j);
     (has_reason(j) ? explain_add : explain_fail)(e, "phase",
                                                  "in doubt: nothing can tell whether task %" PRId64
@@ -288,11 +298,13 @@ static void add_doubt(const struct job *j, struct explain *e)
     }
     explain_add(e, "look at",
                 "the rows of that range in %s.%s, and SHOW TRANSACTION FROM %s WHERE LABEL = '%s'",
-                j->rec.target_db, j->rec.target_table, j->rec.target_db, j->task.label);
+                db, table, db, j->task.label);
     explain_add(e, "decide", "rows are there: ALTER JOB %s RESOLVE TASK %" PRId64 " AS COMMITTED",
                 quoted, j->task.id);
     explain_add(e, "decide", "rows are not there: ALTER JOB %s RESOLVE TASK %" PRId64 " AS ABORTED",
                 quoted, j->task.id);
+    explain_add(e, "decide",
+                "only some are there: delete them, then AS ABORTED, which loads the range again");
     explain_add(e, "decide", "and then: %s", resume);
 }
 
@@ -414,10 +426,11 @@ static void add_counts(const struct job *j, struct explain *e)
 static void add_aside(const struct bad_file *file, struct explain *e)
 {
     _cleanup_free_ char *bytes = explain_bytes(file->size);
+    _cleanup_free_ char *key = quote_text(file->key); /* as RETRY FILE and SKIP FILE want it */
     _cleanup_free_ char *when = ago(file->at_ms);
     _cleanup_free_ char *by =
         file->task_id != 0 ? xasprintf("by task %" PRId64, file->task_id) : xstrdup("unread");
-    explain_add(e, "set aside", "%s (%s), %s, %s: %s%s", file->key, bytes, by, when, file->reason,
+    explain_add(e, "set aside", "%s (%s), %s, %s: %s%s", key, bytes, by, when, file->reason,
                 file->is_retried ? ". It is tried again next" : "");
 }
 

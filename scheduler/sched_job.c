@@ -198,9 +198,25 @@ static void start_plan(struct job *j)
 static void name_task(const struct job *j, struct run *run)
 {
     run->task_id = j->task.id;
+    run->succeeded_id = j->rec.committed_task_id;
     run->range = xstrdup(j->task.range);
     run->label = xstrdup(j->task.label);
     run->offset = xstrdup(j->task.offset_after);
+}
+
+/*
+ * As long as the answer of an earlier statement is lost, "not loaded" is true of one moment: later
+ * that statement may have been loaded, and its label be forgotten, which nothing would refuse. What
+ * waits for a thread, a source or an FE for that long is not sent, but asked about once more.
+ */
+static int64_t send_by_us(const struct job *j)
+{
+    int64_t limit_ms = j->sched->send_within_ms;
+    int64_t window_ms = step_window_ms(&j->step, &j->sched->options.step);
+    if (window_ms > 0 && window_ms < limit_ms) {
+        limit_ms = window_ms;
+    }
+    return j->step.lost_ms == 0 ? 0 : clock_mono_us() + limit_ms * 1000;
 }
 
 static void start_load(struct job *j)
@@ -209,6 +225,8 @@ static void start_load(struct job *j)
     struct run *run = begin_run(j, RUN_LOAD, timeout_ms);
     name_task(j, run);
     run->listed_us = j->listed_us;
+    run->send_by_us = send_by_us(j);
+    run->is_proven = j->step.n_suspects > 0 || (j->rec.n_succeeded > 0 && !j->is_new_insert);
     j->task.state = TASK_RUNNING;
     j->task.start_ms = clock_wall_ms();
     touch(j);

@@ -86,6 +86,7 @@ struct job {
     char *end_offset;
     char *runtime_msg;
     struct job_view *view; /* NULL: to be made anew */
+    bool is_new_insert;    /* it was altered, and nothing was loaded with it since */
     bool is_held;          /* wants to plan, waits for recovery */
     int64_t turn_ms;       /* after the start of the process: when it looks at its source first */
     bool is_paced;         /* its waits have their place between those of other jobs */
@@ -104,6 +105,7 @@ struct sched {
     struct event *wake;      /* the wheel's next tick */
     struct event *overdue;   /* the next statement that has waited too long for a thread */
     int64_t longest_wait_ms; /* for a thread */
+    int64_t send_within_ms;  /* after the decision: a load that is sent again */
     struct msgq *queue;      /* requests and finished runs */
     struct run_pool *pool;
     struct wheel wheel;
@@ -240,6 +242,7 @@ const char *sched_job_range(const struct job *j);
 char *sched_job_window_text(const struct job *j);
 /* What is known of a task in doubt; NULL: none is. The caller owns it. */
 char *sched_job_evidence(const struct job *j);
+#define SCHED_EVIDENCE_MARK ". Evidence: " /* before it, in the reason as stored */
 /* What a task waits for, after its label was asked; NULL when that told how it ended. */
 char *sched_job_label_text(const struct job *j, const struct run *run);
 

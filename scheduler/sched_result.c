@@ -223,6 +223,7 @@ static struct step_event load_event(struct job *j, struct run *run)
     if (run->load.is_data_error) {
         set_aside_rule(j, 1);
     }
+    j->listed_us = run->listed_us;
     if (run->load_result == LOAD_NOT_SENT && run->load.is_changed) {
         sched_set_text(&j->runtime_msg, xstrdup(run->err.msg));
     } else if (run->load_result == LOAD_NOT_SENT) {

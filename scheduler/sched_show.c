@@ -9,7 +9,6 @@
 
 /* Of a job that is PAUSED as by the user; kept with the job, so that it is known again. */
 static const char resolved[] = "The task in doubt was resolved; RESUME JOB goes on";
-static const char evidence_mark[] = ". Evidence: "; /* before it, in the reason as stored */
 static const char altered[] = "The job was altered; RESUME JOB goes on";
 
 static char *copy_text(const char *text)
@@ -98,22 +97,43 @@ static char *said_text(const struct job *j)
     return xasprintf("Of its label, %s", said);
 }
 
+/* How much of the label window is used up; the caller owns it. */
+static char *used_text(const struct job *j)
+{
+    const struct answer *answer = &j->task_answer;
+    int64_t age_ms = answer->is_given ? answer->wall_ms - j->task.create_ms : -1;
+    _cleanup_free_ char *age = age_ms >= 0 ? explain_span_ms(age_ms) : NULL;
+    _cleanup_free_ char *remembered =
+        j->step.n_remembered > 0
+            ? xasprintf(", and the database remembers %" PRId64, j->step.n_remembered)
+            : NULL;
+    return xasprintf("%s%s%s%" PRId64 " transactions were seen since the last proof%s",
+                     age != NULL ? "it was asked " : "", age != NULL ? age : "",
+                     age != NULL ? " after the task began, " : "",
+                     j->step.newest_txn - j->step.proof_txn, remembered != NULL ? remembered : "");
+}
+
 /* What was asked, and answered; the caller owns it. */
 static char *findings_text(const struct job *j)
 {
-    const char *kept = j->rec.fail_msg != NULL ? strstr(j->rec.fail_msg, evidence_mark) : NULL;
-    if (!j->task_answer.is_given && kept != NULL) {
-        return xstrdup(kept + strlen(evidence_mark)); /* of an earlier life, stored with the job */
+    const char *kept =
+        j->rec.fail_msg != NULL ? strstr(j->rec.fail_msg, SCHED_EVIDENCE_MARK) : NULL;
+    if (!j->task_answer.is_given && kept != NULL) { /* of an earlier life, stored with the job */
+        return xstrdup(kept + strlen(SCHED_EVIDENCE_MARK));
     }
+    const struct answer *answer = &j->task_answer;
+    bool is_known = j->step.fail_code == FAIL_LABEL_TAKEN;
+    bool is_by_label = !is_known && (sched_job_guarantee(j) == GUARANTEE_LABEL ||
+                                     (answer->is_given && answer->state == LABEL_UNKNOWN));
     _cleanup_free_ char *said = said_text(j);
-    if (sched_job_guarantee(j) == GUARANTEE_TRANSACTIONAL) {
+    if (!is_by_label) {
         return xstrdup(said); /* labels of others and their window prove nothing here */
     }
     _cleanup_free_ char *witness = witness_text(j);
     _cleanup_free_ char *window = sched_job_window_text(j);
-    return xasprintf("%s. %s. A label that Doris does not know counts as not loaded "
-                     "within %s; %" PRId64 " transactions were seen since the last proof",
-                     said, witness, window, j->step.newest_txn - j->step.proof_txn);
+    _cleanup_free_ char *used = used_text(j);
+    return xasprintf("%s. %s. A label that Doris does not know counts as not loaded within %s; %s",
+                     said, witness, window, used);
 }
 
 char *sched_job_evidence(const struct job *j)
@@ -136,18 +156,23 @@ const char *sched_job_range(const struct job *j)
 static char *doubt_text(const struct job *j, const char *what, const char *advice)
 {
     _cleanup_free_ char *quoted = quote_name(j->rec.name);
+    _cleanup_free_ char *name = quote_text(j->rec.name);
     _cleanup_free_ char *findings = findings_text(j);
     return xasprintf("%s Task %" PRId64 ", label %s, range %s. Look into %s.%s whether these rows "
-                     "are there, then ALTER JOB %s RESOLVE TASK %" PRId64
-                     " AS COMMITTED|ABORTED and RESUME JOB%s%s%s",
+                     "are there. If they are: ALTER JOB %s RESOLVE TASK %" PRId64 " AS COMMITTED; "
+                     "if not: ALTER JOB %s RESOLVE TASK %" PRId64 " AS ABORTED. Then "
+                     "RESUME JOB WHERE jobName = %s%s%s%s",
                      what, j->task.id, j->task.label, sched_job_range(j), j->rec.target_db,
-                     j->rec.target_table, quoted, j->task.id, advice, evidence_mark, findings);
+                     j->rec.target_table, quoted, j->task.id, quoted, j->task.id, name, advice,
+                     SCHED_EVIDENCE_MARK, findings);
 }
 
 /* Refused for its rows, or for what only a user can change. */
 static char *run_error_text(const struct job *j)
 {
     const struct step_config *config = &j->sched->options.step;
+    _cleanup_free_ char *quoted = quote_name(j->rec.name);
+    _cleanup_free_ char *name = quote_text(j->rec.name);
     if (j->step.fail_code == FAIL_GET_REMOTE_DATA) {
         return xasprintf("Failed to fetch meta, %s", j->last_err.msg);
     }
@@ -155,11 +180,12 @@ static char *run_error_text(const struct job *j)
         j->step.n_bad >= config->max_bad) {
         return xasprintf("%" PRId64 " files in a row were set aside and none was loaded between "
                          "them: rather than the files, the statement or the table is at fault, so "
-                         "no more are set aside. RESUME JOB goes on, ALTER JOB ... RETRY ALL FILES "
-                         "tries those again. Last error: %s",
-                         j->step.n_bad, j->last_err.msg);
+                         "no more are set aside. RESUME JOB WHERE jobName = %s goes on and sets "
+                         "aside up to %" PRId64 " more; ALTER JOB %s RETRY ALL FILES tries those "
+                         "again. Last error: %s",
+                         j->step.n_bad, name, config->max_bad, quoted, j->last_err.msg);
     }
-    if (j->step.fail_code == FAIL_TOO_MANY_ROWS && j->task.id != 0) {
+    if (j->task.id != 0) {
         return xasprintf("%s; task %" PRId64 ", range %s", j->last_err.msg, j->task.id,
                          sched_job_range(j));
     }
@@ -232,7 +258,8 @@ char *sched_job_label_text(const struct job *j, const struct run *run)
     case LABEL_PREPARE:
     case LABEL_PRECOMMITTED:
         return xasprintf("Waiting for an interrupted statement of task %" PRId64 ", label %s is "
-                         "%s; with doris.http set Sluice can abort it",
+                         "%s; it ends by itself, and with doris.http set Sluice aborts it when "
+                         "that takes long",
                          j->task.id, run->label, label_state_name(run->label_state));
     case LABEL_UNKNOWN:
     case LABEL_ABSENT:

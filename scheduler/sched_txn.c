@@ -54,8 +54,9 @@ void sched_txn_update(struct job *j)
     j->step.newest_txn = s->newest_txn;
     j->step.fe_window_ms = s->fe.label_keep_s * 1000 / MARGIN;
     j->step.fe_max_txns = s->fe.label_num / MARGIN;
-    if (s->fe.label_num > 0 && j->step.fe_max_txns == 0) {
-        j->step.fe_max_txns = 1; /* 0 would be: not known */
+    if (s->fe.label_num > 0 && j->step.fe_max_txns == 0) { /* too few to have a margin */
+        j->step.fe_max_txns = 1;                           /* 0 would be: not known */
+        j->step.n_remembered = j->step.n_remembered > 0 ? j->step.n_remembered : 1;
     }
 }
 

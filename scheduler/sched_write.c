@@ -136,6 +136,7 @@ static void move_offset(struct job *j, const char *offset)
 static void follow_commit(struct job *j)
 {
     move_offset(j, j->task.offset_after);
+    j->is_new_insert = false;
     j->rec.committed_task_id = j->task.id;
     j->rec.n_succeeded++;
     atomic_fetch_add(&j->sched->counters.tasks_succeeded, 1);

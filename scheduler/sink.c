@@ -1,6 +1,19 @@
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "scheduler/sink.h"
+
+bool load_is_late(int64_t send_by_us, const char *label, struct err *err)
+{
+    if (send_by_us == 0 || clock_mono_us() < send_by_us) {
+        return false;
+    }
+    (void)err_say(err,
+                  "the load %s was not sent again: it has waited too long for a thread, the source "
+                  "or an FE, and what became of it before is asked once more",
+                  label);
+    return true;
+}
 
 const char *load_result_name(enum load_result result)
 {

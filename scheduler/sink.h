@@ -44,7 +44,9 @@ enum label_state {
     LABEL_UNREACHABLE, /* no answer that can be trusted: err says why; ask again later */
     /*
      * Transactional only: the label was neither under way nor published late when it was asked, and
-     * after that there was no offset row of the task: it had not committed. No window limits this.
+     * after that there was no offset row of the task, but one of the task that had succeeded before,
+     * if any: it had not committed. No window limits this. Without that one the table was emptied,
+     * or the guarantee was another one by then: LABEL_UNKNOWN, as if there were no table.
      */
     LABEL_ABSENT,
 };
@@ -55,6 +57,11 @@ struct offset_row {
     int64_t task_id;
     const char *range;  /* borrowed; its CRC-32 is stored */
     const char *offset; /* borrowed; offset_after */
+    /*
+     * label(): the newest task of the job that succeeded, 0 when none has. Its row has to be there, or
+     * that of task_id may have gone the same way.
+     */
+    int64_t succeeded_id;
 };
 
 struct load_request {
@@ -65,7 +72,10 @@ struct load_request {
     /* Transactional: called before COMMIT; anything but VERIFY_SAME rolls back. */
     enum verify_result (*verify)(void *arg, struct err *err);
     void *verify_arg;
+    bool
+        is_proven; /* the INSERT was planned before: a column it does not find is the files' fault */
     int64_t timeout_s;           /* insert_timeout and query_timeout of the session */
+    int64_t send_by_us;          /* monotonic: later than that LOAD_NOT_SENT; 0: at any time */
     int64_t deadline_us;         /* monotonic; later than the timeout above */
     const struct cancel *cancel; /* raised: KILL QUERY, wait a little, LOAD_LOST */
 };
@@ -145,6 +155,8 @@ struct sink_ops {
                    struct fe_traits *ret, struct err *err);
 };
 
+/* Is it too late to send it? Then err says so. */
+bool load_is_late(int64_t send_by_us, const char *label, struct err *err);
 const char *load_result_name(enum load_result result); /* for logs */
 const char *label_state_name(enum label_state state);
 void load_report_fini(struct load_report *r);

@@ -68,11 +68,11 @@ int64_t step_window_txns(const struct step_job *job)
 /*
  * The FE drops labels of a database when it has more than it keeps, the oldest first: one that was
  * dropped has left it with as many. This tells after a restart, too, when no newer transaction has
- * been seen yet. Of what it keeps a quarter is the margin.
+ * been seen yet. Of what it keeps a quarter is the margin, which of three labels is all.
  */
 static bool may_be_pushed_out(const struct step_job *job)
 {
-    return job->n_remembered / 3 >= step_window_txns(job);
+    return (job->n_remembered + 2) / 3 >= step_window_txns(job);
 }
 
 /* Whatever was loaded since the last proof cannot be forgotten already. */

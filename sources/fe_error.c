@@ -163,6 +163,8 @@ struct fe_error_parts fe_error_read(struct span text, const char *label)
         parts.kind = FE_ERROR_COMMITTED;
     }
     parts.is_data_error = fe_data_is_at_fault(text, own);
+    parts.is_column_error =
+        find(own, "Unknown column '") != NULL && find(own, "' in 'table list'") != NULL;
     parts.tracking_url = tracking_url(text, &url_key);
     parts.first_error = first_error(text, url_key);
     return parts;

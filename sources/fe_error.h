@@ -20,8 +20,9 @@ enum fe_error_kind {
 /* Spans into the text; empty when absent. */
 struct fe_error_parts {
     enum fe_error_kind kind;
-    bool is_data_error;       /* the files are at fault (fe_data.h) */
-    struct span txn_id;       /* of FE_ERROR_LABEL_USED: the transaction that has the label */
+    bool is_data_error;   /* the files are at fault (fe_data.h) */
+    bool is_column_error; /* a column was not found: the statement's fault, or the first file's */
+    struct span txn_id;   /* of FE_ERROR_LABEL_USED: the transaction that has the label */
     struct span tracking_url; /* where the refused rows can be read */
     struct span first_error;  /* the first refused row, as 4.0 tells it */
 };

@@ -29,7 +29,8 @@ static void replace(char **text, struct span by)
 
 void insert_attempt_tell(struct insert_attempt *a, const struct fe_error_parts *parts)
 {
-    a->report->is_data_error = parts->is_data_error;
+    a->report->is_data_error =
+        parts->is_data_error || (parts->is_column_error && a->request->is_proven);
     replace(&a->report->tracking_url, parts->tracking_url);
     replace(&a->report->first_error, parts->first_error);
     if (a->report->txn_id == NULL) {

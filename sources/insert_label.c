@@ -14,6 +14,7 @@ enum answer {
     ANSWER_STATE,
     ANSWER_NO_LABEL, /* the FE says that there is no such label */
     ANSWER_NONE,     /* err says why */
+    ANSWER_LOST,     /* likewise; the FE could tell, but for this moment */
 };
 
 struct transaction {
@@ -101,7 +102,7 @@ static enum answer show_on(const struct label_question *q, struct fe_conn *c, st
     case FE_STOPPED:
         (void)err_prefix(err, "the state of label %s of database %s is not known: ", q->label,
                          q->db);
-        return ANSWER_NONE;
+        return ANSWER_LOST;
     }
     if (t->is_found) {
         t->report.evidence =
@@ -125,21 +126,34 @@ static void count_row(const struct fe_row *row, void *arg)
     (*n)++;
 }
 
-/* label_report.n_remembered; 0 when the FE does not tell (in cloud mode it keeps labels by age only). */
-static int64_t count_remembered(const struct label_question *q, struct fe_conn *c)
+/*
+ * label_report.n_remembered; 0 when the FE does not tell (in cloud mode it keeps labels by age only).
+ * False: it was not heard, which must not pass for that; err says why.
+ */
+static bool count_remembered(const struct label_question *q, struct fe_conn *c, int64_t *ret,
+                             struct err *err)
 {
     static const char *const finished[] = {"VISIBLE", "ABORTED"};
     _cleanup_free_ char *db = quote_name(q->db);
-    struct err ignored = {0};
     int64_t n = 0;
+    *ret = 0;
     for (size_t i = 0; i < ARRAY_SIZE(finished); i++) {
         _cleanup_free_ char *sql =
             xasprintf("SHOW TRANSACTION FROM %s WHERE STATUS = '%s'", db, finished[i]);
-        if (fe_conn_run(c, sql, count_row, &n, &q->wait, &ignored) != FE_OK) {
-            return 0;
+        switch (fe_conn_run(c, sql, count_row, &n, &q->wait, err)) {
+        case FE_OK: break;
+        case FE_REFUSED: *err = (struct err){0}; return true;
+        case FE_UNSENT:
+        case FE_LOST:
+        case FE_STOPPED:
+            return err_prefix(err,
+                              "how many transactions of database %s are remembered is not "
+                              "known: ",
+                              q->db);
         }
     }
-    return n;
+    *ret = n;
+    return true;
 }
 
 /* *ret_host: host of the FE that answered, borrowed from the pool; NULL when none did. */
@@ -151,16 +165,18 @@ static enum answer show(const struct label_question *q, struct transaction *t,
     if (c == NULL) {
         (void)err_prefix(err, "the state of label %s of database %s is not known: ", q->label,
                          q->db);
-        return ANSWER_NONE;
+        return ANSWER_LOST;
     }
     enum answer answer = show_on(q, c, t, err);
     *ret_host = fe_conn_address(c)->host;
+    /* Where a row tells, nobody asks how good the FE's memory is. */
+    if (answer == ANSWER_NO_LABEL && q->row == NULL &&
+        !count_remembered(q, c, &t->report.n_remembered, err)) {
+        answer = ANSWER_LOST;
+    }
     if (answer == ANSWER_STATE) {
         fe_pool_put(q->pool, plain, take_ptr(c));
-    } else if (answer == ANSWER_NO_LABEL) {
-        /* Where a row tells, nobody asks how good the FE's memory is. */
-        t->report.n_remembered = q->row == NULL ? count_remembered(q, c) : 0;
-    } else {
+    } else if (answer != ANSWER_NO_LABEL) {
         fe_pool_avoid(q->pool, c);
     }
     return answer;
@@ -205,14 +221,17 @@ static enum label_state believe_unknown(const struct label_question *q, const ch
 }
 
 /* SHOW TRANSACTION has failed and says why in *err. */
-static enum label_state try_http(const struct label_question *q, struct label_report *ret,
-                                 struct err *err)
+static enum label_state try_http(const struct label_question *q, enum answer why,
+                                 struct label_report *ret, struct err *err)
 {
     struct err over_http = {0};
     if (q->http->host == NULL) {
         return LABEL_UNREACHABLE;
     }
     enum label_state state = ask_http(q, ret, &over_http);
+    if (state == LABEL_UNKNOWN && why == ANSWER_LOST && q->row == NULL) {
+        return LABEL_UNREACHABLE; /* how good its memory is can be asked when it answers again */
+    }
     if (state != LABEL_UNREACHABLE) {
         *err = (struct err){0};
         return state;
@@ -236,7 +255,8 @@ static enum label_state ask_label(const struct label_question *q, struct label_r
     }
     ret->n_remembered = t.report.n_remembered;
     label_report_fini(&t.report); /* of an answer that broke off */
-    return answer == ANSWER_NO_LABEL ? believe_unknown(q, host, ret, err) : try_http(q, ret, err);
+    return answer == ANSWER_NO_LABEL ? believe_unknown(q, host, ret, err)
+                                     : try_http(q, answer, ret, err);
 }
 
 static enum offsets_answer find_row(const struct label_question *q, struct err *err)
@@ -263,6 +283,23 @@ static void add_evidence(const struct label_question *q, const char *what, struc
     free(label);
 }
 
+/* The table is no proof: as with guarantee "label", the FE's memory has to be good enough. */
+static enum label_state fall_back(const struct label_question *q, struct label_report *ret,
+                                  struct err *err)
+{
+    _cleanup_fe_recipe_ struct fe_recipe *plain = fe_recipe_create(NULL, 0, err);
+    _cleanup_fe_conn_ struct fe_conn *c = fe_pool_take(q->pool, plain, &q->wait, err);
+    if (c == NULL || !count_remembered(q, c, &ret->n_remembered, err)) {
+        return LABEL_UNREACHABLE;
+    }
+    _cleanup_free_ char *found = take_ptr(ret->evidence);
+    ret->evidence =
+        xasprintf("%s, nor one of task %" PRId64 ", which succeeded before: that one was "
+                  "not transactional, or the table was emptied, and proves nothing",
+                  found, q->row->succeeded_id);
+    return LABEL_UNKNOWN;
+}
+
 /*
  * The label was asked first, so whatever could still have committed then was under way and known.
  * Not known, and no row: it never committed. Not answered, and no row: it may yet.
@@ -279,6 +316,9 @@ static enum label_state ask_row(const struct label_question *q, enum label_state
     case OFFSETS_ABSENT:
         add_evidence(q, "no row", ret);
         return state == LABEL_UNKNOWN ? LABEL_ABSENT : LABEL_UNREACHABLE;
+    case OFFSETS_UNSURE:
+        add_evidence(q, "no row", ret);
+        return state == LABEL_UNKNOWN ? fall_back(q, ret, err) : LABEL_UNREACHABLE;
     case OFFSETS_OTHER:
     case OFFSETS_NONE: break;
     }
@@ -303,6 +343,7 @@ static enum label_state check_row(const struct label_question *q, enum label_sta
     switch (find_row(q, &why)) {
     case OFFSETS_THERE: break;
     case OFFSETS_OTHER: *err = why; return LABEL_UNREACHABLE;
+    case OFFSETS_UNSURE:
     case OFFSETS_ABSENT: return state;
     case OFFSETS_NONE:
         if (state == LABEL_ABORTED && why.code == ERR_FE_LOST) {

@@ -16,6 +16,7 @@
  *     VISIBLE -------- row of another range, or of later tasks only: UNREACHABLE --- else: VISIBLE
  *     ABORTED -------- likewise --- row there: VISIBLE (forgotten, and begun again) --- else: ABORTED
  *     UNKNOWN -------- row there: VISIBLE --- not there: ABSENT -------- no answer: UNREACHABLE
+ *                        nor that of the task that succeeded before: UNKNOWN, as without a table
  *     UNREACHABLE ---- row there: VISIBLE --- not there, no answer: UNREACHABLE
  */
 #ifndef SOURCES_INSERT_LABEL_H

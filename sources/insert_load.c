@@ -84,6 +84,10 @@ static enum load_result send_and_await(struct insert_attempt *a, struct err *err
 
 enum load_result insert_load_run(struct insert_attempt *a, struct err *err)
 {
+    if (load_is_late(a->request->send_by_us, a->request->label, err)) {
+        a->is_clean = true; /* the next time it is there already */
+        return LOAD_NOT_SENT;
+    }
     enum load_result result = send_and_await(a, err);
     a->is_clean = result == LOAD_VISIBLE;
     return result;

@@ -119,14 +119,14 @@ static void read_counts(const struct fe_row *row, void *arg)
 }
 
 /* The rows of a job by `condition`, and least and greatest of `column` among them. */
-static enum fe_result count(const struct offsets_question *q, const char *column,
-                            const char *condition, struct counts *ret, struct err *err)
+static enum fe_result count_where(const struct offsets_question *q, const char *column,
+                                  const char *condition, struct counts *ret, struct err *err)
 {
     _cleanup_free_ char *table = table_name(q->db);
     _cleanup_free_ char *sql =
         xasprintf("SELECT COUNT(*) AS `n`, MIN(`%s`) AS `low`, MAX(`%s`) AS `high` FROM %s WHERE "
-                  "`job_id` = %" PRId64 " AND `task_id` %s %" PRId64,
-                  column, column, table, q->row->job_id, condition, q->row->task_id);
+                  "`job_id` = %" PRId64 " AND %s",
+                  column, column, table, q->row->job_id, condition);
     *ret = (struct counts){0};
     enum fe_result result = fe_conn_run(q->c, sql, read_counts, ret, &q->wait, err);
     if (result == FE_OK && !ret->has_all) {
@@ -140,11 +140,24 @@ static enum fe_result count(const struct offsets_question *q, const char *column
     return result;
 }
 
+static enum fe_result count(const struct offsets_question *q, const char *column,
+                            const char *relation, struct counts *ret, struct err *err)
+{
+    _cleanup_free_ char *condition = xasprintf("`task_id` %s %" PRId64, relation, q->row->task_id);
+    return count_where(q, column, condition, ret, err);
+}
+
 /* A session in which nothing that is visible somewhere can be missed. */
 static enum fe_result read_strongly(const struct offsets_question *q, struct err *err)
 {
-    static const char *const optional[] = {"SET skip_missing_version = false",
-                                           "SET skip_bad_tablet = false"};
+    /* In cloud mode an FE may read by a version that it has cached, and a BE by an older one yet. */
+    static const char *const optional[] = {
+        "SET skip_missing_version = false",
+        "SET skip_bad_tablet = false",
+        "SET cloud_partition_version_cache_ttl_ms = 0",
+        "SET cloud_table_version_cache_ttl_ms = 0",
+        "SET query_freshness_tolerance_ms = -1",
+    };
     enum fe_result result =
         fe_conn_run(q->c, "SET enable_strong_consistency_read = true", NULL, NULL, &q->wait, err);
     for (size_t i = 0; i < ARRAY_SIZE(optional) && result == FE_OK; i++) {
@@ -171,8 +184,8 @@ static enum offsets_answer explain_failure(const struct offsets_question *q, enu
     } else if (result == FE_REFUSED && fe_error_is_missing_table(err->code, text)) {
         (void)err_prefix(err,
                          "%s, which tells what was loaded, is gone: bring it back (RECOVER TABLE). "
-                         "Made anew it is empty, and an open task counts as not loaded: look into "
-                         "the target first; the FE says: ",
+                         "Made anew it is empty and tells of no task that is open: look into the "
+                         "target first; the FE says: ",
                          table);
     } else {
         (void)err_prefix(err, "%s, which tells what was loaded, could not be read: ", table);
@@ -197,12 +210,9 @@ static enum offsets_answer judge(const struct offsets_question *q, const struct 
     return OFFSETS_OTHER;
 }
 
-static enum offsets_answer judge_later(const struct offsets_question *q, const struct counts *later,
-                                       struct err *err)
+static enum offsets_answer say_later(const struct offsets_question *q, const struct counts *later,
+                                     struct err *err)
 {
-    if (later->n == 0) {
-        return OFFSETS_ABSENT;
-    }
     _cleanup_free_ char *table = table_name(q->db);
     (void)err_say(
         err,
@@ -212,6 +222,34 @@ static enum offsets_answer judge_later(const struct offsets_question *q, const s
         "and CREATE it anew with that \"offset\"",
         table, q->row->task_id, q->row->job_id, later->high);
     return OFFSETS_OTHER;
+}
+
+/*
+ * No row: not committed, as long as nobody has emptied the table, or put another in its place. The row
+ * of the task before tells, looked for together with the one that is missing, at one moment.
+ */
+static enum offsets_answer judge_absence(const struct offsets_question *q, struct err *err)
+{
+    const struct offset_row *row = q->row;
+    struct counts found = {0};
+    if (row->succeeded_id == 0) {
+        return OFFSETS_ABSENT;
+    }
+    _cleanup_free_ char *condition =
+        xasprintf("`task_id` IN (%" PRId64 ", %" PRId64 ")", row->succeeded_id, row->task_id);
+    enum fe_result result = count_where(q, "task_id", condition, &found, err);
+    if (result != FE_OK) {
+        return explain_failure(q, result, err);
+    }
+    if (found.n > 0 && found.high == row->task_id) {
+        _cleanup_free_ char *table = table_name(q->db);
+        (void)err_say(err,
+                      "the row of task %" PRId64 " of job %" PRId64 " came into %s while it "
+                      "was read",
+                      row->task_id, row->job_id, table);
+        return OFFSETS_NONE;
+    }
+    return found.n > 0 ? OFFSETS_ABSENT : OFFSETS_UNSURE;
 }
 
 enum offsets_answer insert_offsets_find(const struct offsets_question *q, struct err *err)
@@ -227,7 +265,10 @@ enum offsets_answer insert_offsets_find(const struct offsets_question *q, struct
     if (result == FE_OK) {
         result = count(q, "task_id", ">", &found, err);
     }
-    return result == FE_OK ? judge_later(q, &found, err) : explain_failure(q, result, err);
+    if (result != FE_OK) {
+        return explain_failure(q, result, err);
+    }
+    return found.n > 0 ? say_later(q, &found, err) : judge_absence(q, err);
 }
 
 /* --- before a job is accepted ----------------------------------------------------------------- */

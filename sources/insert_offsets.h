@@ -58,8 +58,9 @@ char *insert_offsets_replication(const char *create_table);
 enum offsets_answer {
     OFFSETS_THERE,
     OFFSETS_ABSENT,
-    OFFSETS_NONE,  /* no answer: err says why, and what to do */
-    OFFSETS_OTHER, /* one that contradicts the store, which was restored, say: err likewise */
+    OFFSETS_UNSURE, /* no row, nor one of the task that succeeded before: no proof either way */
+    OFFSETS_NONE,   /* no answer: err says why, and what to do */
+    OFFSETS_OTHER,  /* one that contradicts the store, which was restored, say: err likewise */
 };
 
 /* Who asks, and of what. All borrowed. */

@@ -19,6 +19,9 @@ class Address:
     def __init__(self, port):
         self.port = port
 
+# For a load that is to end by its deadline: in it the INSERT is reached, on a busy machine, too.
+REACHED_MS = procs.patience(3) * 1000
+
 
 class Running:
     """A sink_tool that runs: cancel() raises its flag, results() waits for its end."""

@@ -9,7 +9,7 @@ import pytest
 
 import procs
 from fake_fe import DEADLINE_S, FakeHTTP, err, ok, result_set
-from sink_tool import CODE, SQL, Address, Running, cut, fe, http, load, run, start  # noqa: F401
+from sink_tool import CODE, REACHED_MS, SQL, Address, Running, cut, fe, http, load, run, start  # noqa: F401
 
 TRANSACTION = ("TransactionId Label Coordinator TransactionStatus LoadJobSourceType PrepareTime "
                "PreCommitTime CommitTime PublishTime FinishTime Reason ErrorReplicasCount "
@@ -199,7 +199,7 @@ def test_traits_are_asked_once(fe, comment, version):
 def test_traits_tell_how_long_labels_are_known(fe, config, keep_s, n):
     """Where the FE lets one read it; and a version is enough for a plan."""
     fe.on("version_comment", result_set(["c"], [["Doris version doris-3.0.4-rc02"]]))
-    got = run(fe.on("FRONTEND CONFIG", config), "traits", deadline_ms=1000)
+    got = run(fe.on("FRONTEND CONFIG", config), "traits", deadline_ms=REACHED_MS)
     assert (got["result"], got["version"], got["error"]) == (True, 3000, ""), got
     assert (got["label_keep_s"], got["label_num"]) == (keep_s, n)
 

@@ -9,7 +9,7 @@ import pytest
 import procs
 from certs import Authority
 from fake_fe import DEADLINE_S, FakeFE, err, ok, packets, result_set
-from sink_tool import CODE, SQL, cut, fe, load, start  # noqa: F401
+from sink_tool import CODE, REACHED_MS, SQL, cut, fe, load, start  # noqa: F401
 
 USED = "Label [l1] has already been used, relate to txn [12]"
 
@@ -126,10 +126,10 @@ def test_an_fe_that_stops_reading(fe):
         release.wait(DEADLINE_S)
         raise EOFError
     fe.on("group_commit", deaf)
-    got = load(fe, deadline_ms=700, pad=16 << 20)
+    got = load(fe, deadline_ms=REACHED_MS, pad=16 << 20)
     release.set()
     assert got["result"] == "LOST" and "may have been sent" in got["error"], got
-    assert got["ms"] < 5000
+    assert got["ms"] < REACHED_MS + procs.patience(10) * 1000
 
 
 def test_a_large_statement_arrives_whole(fe):
@@ -168,7 +168,7 @@ def test_a_silent_fe_is_not_sent(fe):
     got = load(fe, connect_ms=300)
     release.set()
     assert got["result"] == "NOT_SENT" and "did not answer a login" in got["error"]
-    assert 300 <= got["ms"] < 10000
+    assert 300 <= got["ms"] < procs.patience(10) * 1000
 
 
 def test_a_wrong_password(fe):
@@ -336,13 +336,13 @@ def test_cancel_without_an_answer_is_lost(fe):
     tool.cancel()
     got = tool.result()
     assert got["result"] == "LOST" and "canceled while waiting" in got["error"], got
-    assert got["ms"] < 15000 and len(fe.statements("^INSERT")) == 1
+    assert got["ms"] < procs.patience(15) * 1000 and len(fe.statements("^INSERT")) == 1
 
 
 def test_a_deadline_kills_too(fe):
     answers_after_kill(fe, err("killed"))
-    got = load(fe, deadline_ms=400)
-    assert got["result"] == "REFUSED" and got["error"] == "killed" and got["ms"] >= 400
+    got = load(fe, deadline_ms=REACHED_MS)
+    assert got["result"] == "REFUSED" and got["error"] == "killed" and got["ms"] >= REACHED_MS
     assert len(fe.statements("^KILL")) == 1
 
 
@@ -360,4 +360,4 @@ def test_cancel_while_connecting(fe):
     tool.cancel()
     got = tool.result()
     release.set()
-    assert got["result"] == "NOT_SENT" and got["ms"] < 5000
+    assert got["result"] == "NOT_SENT" and got["ms"] < procs.patience(10) * 1000

@@ -117,6 +117,26 @@ def test_one_of_twenty(suite):
     assert key(s, 7) not in explained(s)[1]
 
 
+def test_a_first_file_with_too_few_columns(suite):
+    """Doris finds the columns in the first file. The INSERT has loaded before: it is not at fault."""
+    s = suite
+    put(s, 0)
+    create(s)
+    wait_offset(s, 0)
+    s.bucket.put(key(s, 1), "\n")
+    put(s, 2, 3)
+    assert "Unknown column 'c" in wait_aside(s, 1)[key(s, 1)]["reason"]
+    wait_offset(s, 3)
+    check_rows(s, 0, 2, 3)
+    assert s.job("Status") == ("RUNNING",)
+    s.sql("PAUSE JOB WHERE jobName = '$JOB'")
+    s.sql("ALTER JOB $JOB INSERT INTO $TABLE SELECT c1, c2, upper(c3) FROM $S3(%s/*.csv)" % s.name)
+    s.bucket.put(key(s, 4), "\n")
+    s.sql("RESUME JOB WHERE jobName = '$JOB'")
+    s.wait("ErrorMsg", lambda text: "INTERNAL_ERR" in text and "Unknown column 'c" in text)
+    assert set(aside(s)) == {key(s, 1)}  # nothing was loaded with that one: no file is blamed
+
+
 def test_retry_in_vain_and_skip(suite):
     """What fails again stays aside; what is skipped is forgotten; both also when PAUSED."""
     s = suite

@@ -8,7 +8,7 @@ import pytest
 import procs
 from fake_fe import err, ok, result_set
 from rig import create_job_sql
-from sink_tool import CODE, Address, cut, end_tools, fe, http, run, start  # noqa: F401
+from sink_tool import CODE, REACHED_MS, Address, cut, end_tools, fe, http, run, start  # noqa: F401
 
 TABLE = ("CREATE TABLE d.t (k INT, v VARCHAR(20)) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1 "
          "PROPERTIES('replication_num' = '1')")
@@ -185,8 +185,8 @@ def test_what_comes_of_commit(make):
             ({"cut_before_commit": 1}, "LOST", "PREPARE"),
             ({"cut_before_commit": 1, "orphan": "ABORTED"}, "LOST", "ABORTED"),
             ({"err_after_commit": 1}, "REFUSED", "VISIBLE"),
-            ({"visible_timeout_as_error": 1, "publish_delay_ms": 2000}, "COMMITTED", "COMMITTED"),
-            ({"publish_delay_ms": 2000}, "COMMITTED", "COMMITTED")], 1):
+            ({"visible_timeout_as_error": 1, "publish_delay_ms": 3600 * 1000}, "COMMITTED", "COMMITTED"),
+            ({"publish_delay_ms": 3600 * 1000}, "COMMITTED", "COMMITTED")], 1):
         made.process.knobs(**knobs)
         name = "l%d" % task
         got = made.load(name, task=task, prop=["guarantee:transactional",
@@ -365,7 +365,7 @@ def test_time_is_up_in_the_insert(txn):
     held = []
     txn.on("^KILL", lambda link, sql: (link.send(ok()), held[0].send(err("cancel query by user"))))
     txn.on("`t`", lambda link, sql: held.append(link))
-    got = load(txn.good(), deadline_ms=600)
+    got = load(txn.good(), deadline_ms=REACHED_MS)
     assert got["result"] == "ROLLED_BACK" and "no answer in time" in got["error"], got
     assert said(txn) == ["BEGIN", "INSERT", "KILL", "ROLLBACK"]
 
@@ -520,9 +520,9 @@ def test_killed_in_the_insert_and_at_commit(rig, knobs):
     made = rig(knobs={**NO_MEMORY, **knobs})
     made.create_job(properties=JOB)
     for i in range(2):
-        made.bucket.put_rows("in/%d.csv" % i, 10)
         word = "COMMIT" if "commit_ms" in knobs else "INSERT INTO"
         before = len(statements(made, word))
+        made.bucket.put_rows("in/%d.csv" % i, 10)
         procs.wait_until(lambda: len(statements(made, word)) > before, 30, "the next " + word)
         made.sluice.kill9()
         made.sluice.start()

@@ -41,6 +41,13 @@ const char *const bug_names[N_BUGS] = {
     [BUG_MARKS_NOT_WITH_COMMIT] = "marks-not-with-commit",
     [BUG_ALTER_UNDER_TASK] = "alter-under-task",
     [BUG_RESENT_WITHOUT_STORE] = "resent-without-store",
+    [BUG_REMEMBERED_IGNORED] = "remembered-ignored",
+    [BUG_REFUSED_IS_IGNORED] = "refused-is-ignored",
+    [BUG_BUDGET_FORGOTTEN] = "budget-forgotten",
+    [BUG_OVERWRITTEN_UNREPORTED] = "overwritten-unreported",
+    [BUG_RELOAD_NOT_REMEMBERED] = "reload-not-remembered",
+    [BUG_LABELS_BY_NAME] = "labels-by-name",
+    [BUG_EMPTIED_IS_ABSENT] = "emptied-is-absent",
 };
 
 enum bug bug_from(const char *name)

@@ -33,6 +33,12 @@ int64_t owner_wall_ms(const struct owner *o)
     return o->sim->world.now_ms + o->skew_ms;
 }
 
+int64_t owner_label(const struct owner *o)
+{
+    bool is_name = o->sim->bug == BUG_LABELS_BY_NAME;
+    return (is_name ? 0 : o->mem.job * LABELS) + o->mem.task;
+}
+
 struct step_event owner_event(const struct owner *o, enum step_event_kind kind)
 {
     return (struct step_event){.kind = kind, .now = {owner_wall_ms(o), o->sim->world.now_ms}};
@@ -42,6 +48,12 @@ void owner_learn_txn(struct owner *o, int64_t id)
 {
     o->newest_txn = id > o->newest_txn ? id : o->newest_txn;
 }
+
+/* Why step() wants something stored. */
+struct cause {
+    bool is_resolved; /* the user decided */
+    bool is_auto;     /* resumed by itself, at the cost of the budget */
+};
 
 /* --- writes ------------------------------------------------------------------------------------- */
 
@@ -94,7 +106,7 @@ static void find_success(const struct owner *o, struct success *ret)
     *ret = (struct success){.ms = owner_wall_ms(o)};
     for (int i = 0; i < d->n_txns && o->has_label; i++) {
         const struct txn *t = &d->txns[i];
-        if (t->label == o->mem.task && t->state == TXN_VISIBLE) {
+        if (t->label == owner_label(o) && t->state == TXN_VISIBLE) {
             ret->serial = t->serial;
             ret->finished_ms = t->finished_ms;
             ret->is_there = true;
@@ -102,21 +114,41 @@ static void find_success(const struct owner *o, struct success *ret)
     }
 }
 
+/* Of the planted bug only: what the store refused once, it is not asked for again. */
+static bool is_believed(const struct owner *o, const struct write *w)
+{
+    return o->sim->bug == BUG_REFUSED_IS_IGNORED && o->has_failed && w->kind == WRITE_JOB;
+}
+
+/* For a second it may send the task without another write: step.h assumes a Doris that remembers. */
+static void note_owned(struct owner *o)
+{
+    struct doris *d = &o->sim->world.doris;
+    d->owned[o->index] = o->mem.task != 0 ? owner_label(o) : 0;
+    d->owned_until_ms[o->index] = o->sim->world.now_ms + SECOND;
+}
+
 enum written owner_write(struct owner *o, struct write *w)
 {
+    if (is_believed(o, w)) {
+        return WRITTEN;
+    }
     w->epoch = o->epoch;
     w->newest_txn = o->newest_txn;
     enum written written = store_write(&o->sim->store, &o->mem, w);
     if (written == WRITE_CRASH) {
         owner_crash(o);
+    } else if (written == WRITE_REFUSED) {
+        o->has_failed = w->kind != WRITE_JOB || o->has_failed;
     } else if (written == WRITTEN) {
-        o->sim->world.doris.owned[o->index] = o->mem.task;
-        o->sim->world.doris.owned_until_ms[o->index] = o->sim->world.now_ms + SECOND;
+        o->has_failed = false;
+        note_owned(o);
     }
     return written;
 }
 
-static enum written write_action(struct owner *o, enum step_action action, bool is_resolved)
+static enum written write_action(struct owner *o, enum step_action action,
+                                 const struct cause *cause)
 {
     struct write w = {.kind = kind_of(action), .job = &o->job, .wall_ms = owner_wall_ms(o)};
     if (w.kind == WRITE_INTENT || w.kind == WRITE_ASIDE) {
@@ -125,7 +157,8 @@ static enum written write_action(struct owner *o, enum step_action action, bool 
     if (w.kind == WRITE_COMMIT) {
         find_success(o, &w.success);
     }
-    w.is_resolved = is_resolved;
+    w.is_resolved = cause->is_resolved;
+    w.is_auto = cause->is_auto;
     enum written written = owner_write(o, &w);
     if (written == WRITTEN && w.kind == WRITE_INTENT) {
         set_task(o);
@@ -158,8 +191,8 @@ static void check_job(struct owner *o)
 
 static struct step_out do_step(struct owner *o, const struct step_event *event)
 {
-    static const struct step_config config = {
-        .max_resumes = 1000000, /* the budget has its own test */
+    const struct step_config config = {
+        .max_resumes = o->sim->store.max_resumes,
         .resume_delay_ms = 10 * SECOND,
         .label_window_ms = 60 * SECOND,
         .fence_after_ms = 5 * SECOND,
@@ -208,14 +241,17 @@ static void carry_out(struct owner *o, const struct step_out *out)
 
 void owner_feed(struct owner *o, struct step_event event)
 {
-    bool is_resolved = event.kind == EV_RESOLVE;
+    struct cause cause = {.is_resolved = event.kind == EV_RESOLVE};
     for (;;) {
+        bool was_held_up = event.kind == EV_TIMER && o->job.state == JOB_PAUSED &&
+                           o->job.phase == PHASE_IDLE && o->job.fail_code != FAIL_STORE;
         struct step_out out = do_step(o, &event);
+        cause.is_auto = was_held_up && o->job.state != JOB_PAUSED;
         if (!is_write(out.action)) {
             carry_out(o, &out);
             return;
         }
-        enum written written = write_action(o, out.action, is_resolved);
+        enum written written = write_action(o, out.action, &cause);
         if (written == WRITE_CRASH) {
             return;
         }
@@ -231,11 +267,21 @@ void owner_change(struct owner *o, enum step_event_kind kind)
     struct step_job after = o->job;
     assert(out.action == ACT_STORE_JOB);
     o->job = before;
-    struct write w = {.kind = WRITE_JOB, .job = &after};
+    struct write w = {.kind = WRITE_JOB, .job = &after, .is_resumed = kind == EV_RESUME};
     enum written written = owner_write(o, &w);
     if (written == WRITTEN) {
         o->job = after;
         owner_feed(o, stored(o, written));
+    }
+}
+
+void owner_follow_alter(struct owner *o)
+{
+    struct step_event event = owner_event(o, EV_PAUSE);
+    if (o->job.fail_code != o->mem.fail_code) {
+        (void)do_step(o, &event); /* what it wants stored is */
+        assert(o->job.fail_code == o->mem.fail_code);
+        owner_feed(o, stored(o, WRITTEN));
     }
 }
 
@@ -253,7 +299,8 @@ static int64_t count_bad(const struct record *rec)
 
 /*
  * Which success was before the open task's INTENT, the store does not tell: of the same job each one
- * was; of another one when its next task began with fewer transactions known (sched_txn.c).
+ * was; of another one when its next task began with fewer transactions known, and the clock does not
+ * say otherwise (sched_txn.c).
  */
 static void find_witness(const struct owner *o, struct record *rec)
 {
@@ -262,7 +309,7 @@ static void find_witness(const struct owner *o, struct record *rec)
         const struct success *other = &rec->other[i];
         bool is_before = o->sim->bug == BUG_CLOCK_ORDERS_WITNESS
                              ? other->ms <= rec->intent_ms
-                             : other->next_before < rec->txn_before;
+                             : other->next_before < rec->txn_before && other->ms < rec->intent_ms;
         bool is_newer = !rec->witness.is_there || other->ms > rec->witness.ms;
         if (other->is_there && is_before && is_newer) {
             rec->witness = *other;
@@ -270,32 +317,42 @@ static void find_witness(const struct owner *o, struct record *rec)
     }
 }
 
-void owner_open(struct owner *o)
+void owner_begin(struct owner *o)
 {
-    struct sim_store *st = &o->sim->store;
-    find_witness(o, &st->rec);
-    o->epoch = ++st->epoch;
-    o->sim->current = o;
-    o->is_alive = true;
-    o->starts_ms = 0;
-    o->frozen_until_ms = 0;
-    o->mem = st->rec;
+    o->mem = o->sim->store.rec;
     o->job = (struct step_job){
         .state = o->mem.state,
         .fail_code = o->mem.fail_code,
-        .n_resumes = o->mem.n_resumes,
+        .n_resumes = o->sim->bug == BUG_BUDGET_FORGOTTEN ? 0 : o->mem.n_resumes,
         .max_interval_ms = SECOND,
         .statement_life_ms = STATEMENT_LIFE_MS,
         .sets_aside = o->mem.sets_aside,
         .n_bad = count_bad(&o->mem),
     };
-    o->newest_txn = o->mem.newest_txn;
     o->run = ACT_NONE;
     o->timer_ms = -1;
     o->has_label = true; /* not known: a success that is found by its label has one */
+    o->has_failed = false;
     set_task(o);
+    note_owned(o); /* as step() does with EV_START */
+    if (o->mem.state != JOB_STOPPED) {
+        owner_feed(o, owner_event(o, EV_START));
+    }
+}
+
+void owner_open(struct owner *o)
+{
+    struct sim_store *st = &o->sim->store;
+    store_open(st);
+    find_witness(o, &st->rec);
+    o->epoch = st->epoch;
+    o->sim->current = o;
+    o->is_alive = true;
+    o->starts_ms = 0;
+    o->frozen_until_ms = 0;
+    o->newest_txn = st->rec.newest_txn;
     world_tell(&o->sim->world, "owner %d opens the store, epoch %d", o->index, (int)o->epoch);
-    owner_feed(o, owner_event(o, EV_START));
+    owner_begin(o);
 }
 
 static void spoil_store(struct owner *o)

@@ -14,7 +14,8 @@ enum stage { STAGE_VERIFY, STAGE_SEND, STAGE_WAIT, STAGE_COMMIT };
 
 struct counts {
     int64_t files, crashes, doubts, cancels, holds, takeovers, zombies, stale, aside, retried,
-        changed, rolled_back, resolved, alters, steps;
+        changed, rolled_back, resolved, alters, untold, ghosts, autos, drops, overwritten, emptied,
+        steps;
 };
 
 struct sim {
@@ -44,25 +45,33 @@ struct owner {
     bool is_label_asked; /* of ACT_ASK with an offset row: the first of two questions */
     enum label_state asked;
     bool is_row_there;
-    int64_t answer_ms;  /* when the second one is answered: a SELECT may wait in a queue */
-    int64_t timer_ms;   /* -1 = not set */
-    int64_t newest_txn; /* that it was told of */
+    int64_t n_remembered; /* as the FE told with that label */
+    int64_t answer_ms;    /* when the second one is answered: a SELECT may wait in a queue */
+    int64_t timer_ms;     /* -1 = not set */
+    int64_t newest_txn;   /* that it was told of */
     int n_loads;
     bool has_label;   /* of the open task: Doris recorded it */
     bool is_plan_bad; /* PLAN_ASIDE */
+    bool has_failed;  /* the last write of a task was refused */
 };
 
 /* Opens the store, and takes it over from whoever has it. */
 void owner_open(struct owner *o);
 void owner_crash(struct owner *o);
+/* The job in its memory is what is stored: after CREATE JOB; or is none any more. */
+void owner_begin(struct owner *o);
 /* One turn: the run goes on if it can, the timer fires if it is due. False: nothing to do now. */
 bool owner_turn(struct owner *o);
 void owner_feed(struct owner *o, struct step_event event);
 struct step_event owner_event(const struct owner *o, enum step_event_kind kind);
 int64_t owner_wall_ms(const struct owner *o);
+/* Of the open task. */
+int64_t owner_label(const struct owner *o);
 enum written owner_write(struct owner *o, struct write *w);
 /* PAUSE or RESUME: the job moves only when its new state is stored. */
 void owner_change(struct owner *o, enum step_event_kind kind);
+/* What would have resumed by itself waits for RESUME JOB from now on. */
+void owner_follow_alter(struct owner *o);
 void owner_learn_txn(struct owner *o, int64_t id);
 
 /* owner_run.c: what a run finds out. False: it is not over yet. */

@@ -9,10 +9,10 @@ enum {
     SLOW_MS = 20 * SECOND, /* of a question */
 };
 
-/* Labels of one job differ by the task's id only. */
 static int64_t label_of(const struct owner *o)
 {
-    return o->sim->bug == BUG_NEW_LABEL_ON_RETRY ? o->mem.task * 1000 + o->n_loads : o->mem.task;
+    int64_t label = owner_label(o);
+    return o->sim->bug == BUG_NEW_LABEL_ON_RETRY ? label * 100 + o->n_loads : label;
 }
 
 void run_start(struct owner *o, enum step_action action)
@@ -62,12 +62,29 @@ static bool plan_retry(struct owner *o, struct range *ret)
     return false;
 }
 
-static bool is_wanted(const struct owner *o, int unit)
+/* s3_fill.c: take(). True: nothing follows it in this plan. */
+static bool take(const struct owner *o, int unit, enum known known, struct range *ret)
 {
-    const struct record *rec = &o->mem;
-    bool is_behind = rec->is_tracking ? rec->tracked[unit] == 0 && rec->bad[unit] == BAD_NONE
-                                      : unit > rec->offset;
-    return is_behind && o->sim->world.units[unit].is_there;
+    bool is_unreadable = o->sim->world.units[unit].is_unreadable;
+    bool is_alone = known == KNOWN_MENDED;
+    add(ret, &o->sim->world, unit);
+    if (known == KNOWN_OVERWRITTEN && o->mem.overwritten == OVERWRITTEN_ERROR) {
+        ret->is_overwritten = true;
+        ret->offset_after = o->mem.offset;
+        return true;
+    }
+    if (is_alone && !is_unreadable) {
+        ret->is_retry = true;
+        ret->offset_after = o->mem.offset;
+        return true;
+    }
+    return false;
+}
+
+static bool is_alone(const struct record *rec, enum known known)
+{
+    return known == KNOWN_MENDED ||
+           (known == KNOWN_OVERWRITTEN && rec->overwritten == OVERWRITTEN_ERROR);
 }
 
 static enum plan_result plan_range(struct owner *o, struct range *ret)
@@ -82,18 +99,41 @@ static enum plan_result plan_range(struct owner *o, struct range *ret)
     if (o->job.max_files != 0 && o->job.max_files < most) {
         most = o->job.max_files;
     }
+    if (!is_retry && (o->mem.is_overwritten & o->mem.aside) != 0) {
+        return PLAN_REFUSED; /* the user is to decide first */
+    }
     bool is_aside = false;
     for (int unit = 1; unit <= w->n_units && ret->n < most; unit++) {
-        if (!is_wanted(o, unit)) {
+        enum known known = record_known(&o->mem, w, unit);
+        if (!record_wants(&o->mem, known)) {
             continue;
         }
-        if (ret->n > 0 && w->units[unit].is_unreadable != is_aside) {
+        bool is_other = w->units[unit].is_unreadable != is_aside || is_alone(&o->mem, known);
+        if (ret->n > 0 && is_other) {
             break;
         }
         is_aside = w->units[unit].is_unreadable;
-        add(ret, w, unit);
+        if (take(o, unit, known, ret)) {
+            break;
+        }
     }
-    return ret->n == 0 ? PLAN_EMPTY : is_aside ? PLAN_ASIDE : PLAN_RANGE;
+    return ret->n == 0 ? PLAN_EMPTY : is_aside || ret->is_overwritten ? PLAN_ASIDE : PLAN_RANGE;
+}
+
+/* The FE's configuration is read with each plan, and with what a label says. */
+static void learn_window(struct owner *o)
+{
+    const struct doris *d = &o->sim->world.doris;
+    if (o->sim->bug == BUG_COUNT_WINDOW_IGNORED) {
+        o->job.fe_max_txns = INT64_MAX;
+    }
+    if (!d->is_readable || d->is_down) {
+        return;
+    }
+    o->job.fe_window_ms = o->sim->bug == BUG_FE_WINDOW_IGNORED ? 0 : d->keep_ms / 4;
+    if (o->sim->bug != BUG_COUNT_WINDOW_IGNORED) {
+        o->job.fe_max_txns = d->keep_n / 4;
+    }
 }
 
 static void end_plan(struct owner *o)
@@ -103,11 +143,13 @@ static void end_plan(struct owner *o)
     o->run = ACT_NONE;
     if (o->is_canceled) {
         event.kind = EV_PLAN_CANCELED;
-    } else if (w->doris.is_down) {
+    } else if (w->doris.is_down || world_fault(w, 3)) {
         event.kind = EV_NO_FE;
     } else if (world_fault(w, 4)) {
+        learn_window(o);
         event.u.plan = world_chance(w, 75) ? PLAN_FAIL : PLAN_REFUSED;
     } else {
+        learn_window(o);
         event.u.plan = plan_range(o, &o->planned);
         if (event.u.plan == PLAN_EMPTY && o->mem.is_once && w->is_calm) {
             event.u.plan = PLAN_END; /* nothing is put any more */
@@ -223,6 +265,7 @@ static bool turn_send(struct owner *o)
 {
     struct world *w = &o->sim->world;
     struct range r = o->mem.range;
+    r.label = o->mem.job * LABELS + o->mem.task;
     if (o->is_canceled || w->doris.is_down) {
         return end_load(o, (struct end){LOAD_NOT_SENT, false, false});
     }
@@ -231,8 +274,7 @@ static bool turn_send(struct owner *o)
         add(&r, w, r.units[r.n - 1] + 1);
     }
     check_send(o);
-    o->statement =
-        doris_send(w, o->index, label_of(o), &r, o->mem.is_transactional ? o->mem.task : 0);
+    o->statement = doris_send(w, o->index, label_of(o), &r, o->mem.is_transactional);
     w->doris.unsent[o->index] = 0; /* the statement itself is awaited from here on */
     o->stage = STAGE_WAIT;
     return true;
@@ -283,7 +325,7 @@ static bool turn_session(struct owner *o, enum answer answer, bool is_cut)
 static bool is_error_before_commit(const struct owner *o, enum answer answer)
 {
     const struct statement *s = &o->sim->world.doris.statements[o->statement];
-    return o->stage == STAGE_WAIT && s->row_task != 0 &&
+    return o->stage == STAGE_WAIT && s->has_row &&
            (answer == ANSWER_ERROR || answer == ANSWER_DATA_ERROR);
 }
 
@@ -337,22 +379,6 @@ static bool turn_load(struct owner *o)
 
 /* --- LABEL, FENCE -------------------------------------------------------------------------------- */
 
-/* The FE's configuration is read with the first thing that is asked of it in a life. */
-static void learn_window(struct owner *o)
-{
-    const struct doris *d = &o->sim->world.doris;
-    if (o->sim->bug == BUG_COUNT_WINDOW_IGNORED) {
-        o->job.fe_max_txns = INT64_MAX;
-    }
-    if (!d->is_readable || d->is_down) {
-        return;
-    }
-    o->job.fe_window_ms = o->sim->bug == BUG_FE_WINDOW_IGNORED ? 0 : d->keep_ms / 4;
-    if (o->sim->bug != BUG_COUNT_WINDOW_IGNORED) {
-        o->job.fe_max_txns = d->keep_n / 4;
-    }
-}
-
 static bool is_silent(struct owner *o)
 {
     struct world *w = &o->sim->world;
@@ -363,6 +389,7 @@ static bool is_silent(struct owner *o)
 static enum label_state ask_label(struct owner *o)
 {
     struct world *w = &o->sim->world;
+    o->n_remembered = 0;
     if (is_silent(o)) {
         return LABEL_UNREACHABLE;
     }
@@ -377,6 +404,10 @@ static enum label_state ask_label(struct owner *o)
     }
     if (may_be_proof) {
         learn_window(o);
+    }
+    if (state == LABEL_UNKNOWN && !o->mem.is_transactional) {
+        bool is_ignored = o->sim->bug == BUG_REMEMBERED_IGNORED;
+        o->n_remembered = is_ignored ? 0 : doris_n_remembered(w);
     }
     if (state == LABEL_UNKNOWN && o->sim->bug == BUG_UNKNOWN_IS_ABSENT) {
         return LABEL_ABORTED;
@@ -393,6 +424,9 @@ static void end_ask(struct owner *o, enum label_state state)
                                         "VISIBLE", "ABORTED", "UNREACHABLE",  "ABSENT"};
     struct step_event event = owner_event(o, EV_LABEL);
     event.u.label = state;
+    if (o->run == ACT_ASK) {
+        o->job.n_remembered = o->n_remembered;
+    }
     if (o->sim->bug == BUG_NO_FENCE_ON_CLOSE) {
         o->job.lost_ms = 0;
     }
@@ -400,6 +434,37 @@ static void end_ask(struct owner *o, enum label_state state)
                names[state]);
     o->run = ACT_NONE;
     owner_feed(o, event);
+}
+
+/*
+ * No row of the task: it has not committed, as long as that of the one before is there. Else the
+ * table was emptied, or that one was of guarantee "label", and the FE's memory has to do.
+ */
+static enum label_state ask_row(struct owner *o)
+{
+    struct world *w = &o->sim->world;
+    int64_t before = owner_label(o) - o->mem.task + o->mem.committed_task;
+    bool is_sure = o->mem.committed_task == 0 || doris_has_row(w, before);
+    if (w->doris.is_down) {
+        return LABEL_UNREACHABLE;
+    }
+    if (doris_has_row(w, owner_label(o))) {
+        return LABEL_VISIBLE;
+    }
+    if (is_sure || o->sim->bug == BUG_EMPTIED_IS_ABSENT) {
+        return LABEL_ABSENT;
+    }
+    o->n_remembered = doris_n_remembered(w);
+    return LABEL_UNKNOWN;
+}
+
+/* What the label says, a row knows better. */
+static enum label_state check_row(const struct owner *o, enum label_state state)
+{
+    const struct world *w = &o->sim->world;
+    bool may_be_there = state == LABEL_ABORTED || state == LABEL_UNREACHABLE;
+    bool is_there = !w->doris.is_down && doris_has_row(w, owner_label(o));
+    return may_be_there && is_there ? LABEL_VISIBLE : state;
 }
 
 /* Guarantee "transactional": the label first, and the offset row a moment later. */
@@ -414,13 +479,13 @@ static bool turn_ask(struct owner *o)
     if (!o->is_label_asked) {
         o->is_label_asked = true;
         o->asked = ask_label(o);
-        o->is_row_there = doris_has_row(w, o->mem.task);
+        o->is_row_there = doris_has_row(w, owner_label(o));
         if (bug == BUG_ROW_WITHOUT_LABEL && o->asked != LABEL_UNREACHABLE) {
             o->asked = LABEL_UNKNOWN;
         }
         o->answer_ms = w->now_ms + (world_fault(w, 15) ? (int64_t)world_random(w, SLOW_MS) : 0);
         if (o->asked != LABEL_UNKNOWN && bug != BUG_ROW_BEFORE_LABEL) {
-            end_ask(o, o->asked);
+            end_ask(o, check_row(o, o->asked));
         }
         return true;
     }
@@ -435,9 +500,7 @@ static bool turn_ask(struct owner *o)
         return true;
     }
     o->has_label = false;
-    end_ask(o, w->doris.is_down                ? LABEL_UNREACHABLE
-               : doris_has_row(w, o->mem.task) ? LABEL_VISIBLE
-                                               : LABEL_ABSENT);
+    end_ask(o, ask_row(o));
     return true;
 }
 

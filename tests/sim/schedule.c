@@ -97,6 +97,10 @@ static void burst(struct schedule *s)
 {
     struct owner *o = s->sim.current;
     struct world *w = &s->sim.world;
+    if (o == NULL && w->doris.is_countable) {
+        doris_burst(w); /* nobody is there to hear of it: how many there are tells later */
+        s->sim.counts.untold++;
+    }
     if (o == NULL || o->frozen_until_ms > w->now_ms || w->doris.is_down) {
         return;
     }
@@ -105,6 +109,16 @@ static void burst(struct schedule *s)
                     w->doris.next_id - 1 - (int64_t)world_random(w, (uint64_t)w->doris.keep_n / 4));
     if (o->newest_txn > s->sim.store.rec.newest_txn) {
         s->sim.store.rec.newest_txn = o->newest_txn; /* with a task of another job */
+    }
+}
+
+/* The job's own last row has to have been there, or nothing shows that it is gone. */
+static void empty_rows(struct schedule *s)
+{
+    const struct record *rec = &s->sim.store.rec;
+    if (rec->committed_task != 0) {
+        doris_empty_rows(&s->sim.world);
+        s->sim.counts.emptied++;
     }
 }
 
@@ -133,6 +147,7 @@ static void load_other(struct schedule *s)
     owner_learn_txn(o, w->doris.next_id++ - (int64_t)world_random(w, 20));
     success.next_before = o->newest_txn;
     put_other(&s->sim.store.rec, &success);
+    s->sim.store.has_ghost = false; /* its task has taken the place */
     put_other(&o->mem, &success);
 }
 
@@ -188,6 +203,17 @@ static void disturb(struct schedule *s)
     case 81:
     case 80: burst(s); break;
     case 79: load_other(s); break;
+    case 74:
+        o = any_owner(s);
+        if (o != NULL && world_chance(w, 15)) {
+            user_drop(o);
+        }
+        break;
+    case 73:
+        if (world_chance(w, 30)) {
+            empty_rows(s);
+        }
+        break;
     case 75: w->doris.silent_until_ms = w->now_ms + (int64_t)world_random(w, 60 * SECOND); break;
     case 78:
     case 77:
@@ -197,6 +223,15 @@ static void disturb(struct schedule *s)
         if (o != NULL) {
             ask_owner(s, o, what);
         }
+    }
+}
+
+static void create_again(struct schedule *s)
+{
+    struct owner *o = s->sim.current;
+    bool is_frozen = o != NULL && o->frozen_until_ms > s->sim.world.now_ms;
+    if (o != NULL && !is_frozen && o->mem.state == JOB_STOPPED && world_chance(&s->sim.world, 25)) {
+        user_create(o);
     }
 }
 
@@ -245,7 +280,7 @@ static void run_faults(struct schedule *s)
         if (world_chance(w, 18)) {
             source_grow(w);
         }
-        if (s->is_busy && world_chance(w, 12)) {
+        if (s->is_busy && world_chance(w, s->sim.current == NULL ? 50 : 12)) {
             burst(s);
         }
         if (s->is_shared && world_chance(w, 15)) {
@@ -254,10 +289,14 @@ static void run_faults(struct schedule *s)
         if (s->is_shared && s->sim.current != NULL && world_chance(w, 12)) {
             jump_clock(s, s->sim.current);
         }
-        if (s->is_shared && s->sim.current != NULL && world_chance(w, 2)) {
+        if ((s->is_shared || s->is_busy) && s->sim.current != NULL && world_chance(w, 2)) {
+            crash_one(s, s->sim.current);
+        }
+        if (s->sim.store.has_ghost && s->sim.current != NULL && world_chance(w, 30)) {
             crash_one(s, s->sim.current);
         }
         disturb(s);
+        create_again(s);
         is_busy = turn(s);
     }
 }
@@ -270,12 +309,13 @@ static bool is_done(const struct schedule *s)
     if (o != NULL && rec->state == JOB_FINISHED) {
         return rec->task == 0;
     }
-    if (o == NULL || rec->task != 0 || o->job.phase != PHASE_IDLE || rec->state == JOB_PAUSED) {
+    if (o == NULL || rec->task != 0 || o->job.phase != PHASE_IDLE || rec->state == JOB_PAUSED ||
+        rec->state == JOB_STOPPED) {
         return false;
     }
     for (int unit = 1; unit <= w->n_units; unit++) {
-        bool is_behind = rec->is_tracking ? rec->tracked[unit] != 0 : unit <= rec->offset;
-        if (w->units[unit].is_there && (!is_behind || rec->bad[unit] == BAD_RETRIED)) {
+        bool is_retried = w->units[unit].is_there && rec->bad[unit] == BAD_RETRIED;
+        if (is_retried || record_wants(rec, record_known(rec, w, unit))) {
             return false;
         }
     }
@@ -328,11 +368,15 @@ static void run_last(struct schedule *s)
 /* Not in the target: what says so? */
 static bool is_excused(const struct sim_store *st, int unit)
 {
-    const struct unit *u = &st->world->units[unit];
+    const struct world *w = st->world;
+    const struct unit *u = &w->units[unit];
     const struct record *rec = &st->rec;
     bool is_reported_late = u->passed_ms != 0 && u->changed_ms >= u->passed_ms;
     if (rec->bad[unit] != BAD_NONE || u->is_skipped) {
         return true;
+    }
+    if (w->is_reload[w->job]) {
+        return false; /* whatever it was, it is loaded as it is */
     }
     return rec->is_tracking ? rec->tracked[unit] != 0 && is_reported_late : is_reported_late;
 }
@@ -342,14 +386,18 @@ static void check_target(struct sim *sim)
     struct world *w = &sim->world;
     for (int unit = 1; unit <= w->n_units; unit++) {
         const struct unit *u = &w->units[unit];
-        if (u->is_there && u->rows == 0 && !is_excused(&sim->store, unit)) {
+        bool is_loaded = source_is_loaded(w, unit);
+        if (u->is_there && !is_loaded && !is_excused(&sim->store, unit)) {
             world_tell(w, "file %d is not in the target", unit);
             world_wrong(w, "a file is missing, and nothing says so");
         }
-        if (u->rows > 0 && sim->store.rec.bad[unit] == BAD_ASIDE) {
+        bool is_aside = sim->store.rec.bad[unit] == BAD_ASIDE;
+        if (u->is_there && is_loaded && is_aside) {
             world_wrong(w, "a file that is loaded is shown as set aside");
         }
-        sim->counts.files += u->rows;
+        for (int job = 0; job < MAX_JOBS; job++) {
+            sim->counts.files += u->seen[job].rows;
+        }
     }
 }
 
@@ -367,6 +415,12 @@ static void add_counts(struct counts *to, const struct sim *sim)
     to->rolled_back += c->rolled_back;
     to->resolved += c->resolved;
     to->alters += c->alters;
+    to->untold += c->untold;
+    to->emptied += c->emptied;
+    to->ghosts += sim->store.n_ghosts;
+    to->autos += sim->store.n_autos;
+    to->drops += sim->store.n_drops;
+    to->overwritten += sim->store.n_overwritten;
     to->steps += c->steps;
     to->stale += sim->store.n_stale;
     to->aside += sim->store.n_aside;
@@ -384,7 +438,7 @@ const char *schedule_run(uint64_t seed, enum bug bug, bool is_told, struct count
     store_init(&s.sim.store, w, bug);
     choose_skew(&s);
     s.is_busy = world_chance(w, 35);
-    s.is_shared = world_chance(w, 35);
+    s.is_shared = world_chance(w, 50);
     for (int i = 0; i < MAX_OWNERS; i++) {
         s.owners[i] = (struct owner){.sim = &s.sim, .index = i};
     }

@@ -25,18 +25,22 @@ static void print_counts(const struct counts *c)
                  " takeovers, %" PRId64 " frozen owners, %" PRId64 " stale writes, %" PRId64
                  " times in doubt, %" PRId64 " resolved, %" PRId64 " cancellations, %" PRId64
                  " holds, %" PRId64 " alterations, %" PRId64 " changed sources, %" PRId64
-                 " rolled back, %" PRId64 " times files set aside, %" PRId64 " retried\n",
+                 " rolled back, %" PRId64 " times files set aside, %" PRId64 " retried, %" PRId64
+                 " unseen bursts, %" PRId64 " refused writes that were made, %" PRId64
+                 " automatic resumes, %" PRId64 " jobs dropped, %" PRId64
+                 " overwritten files, %" PRId64 " times the offset table emptied\n",
                  c->files, c->steps, c->crashes, c->takeovers, c->zombies, c->stale, c->doubts,
                  c->resolved, c->cancels, c->holds, c->alters, c->changed, c->rolled_back, c->aside,
-                 c->retried);
+                 c->retried, c->untold, c->ghosts, c->autos, c->drops, c->overwritten, c->emptied);
 }
 
 /* A model that never does what it is made for would pass, too. */
 static bool has_seen_all(const struct counts *c)
 {
-    const int64_t all[] = {c->files,   c->crashes,     c->takeovers, c->zombies, c->stale,
-                           c->doubts,  c->resolved,    c->cancels,   c->holds,   c->alters,
-                           c->changed, c->rolled_back, c->aside,     c->retried};
+    const int64_t all[] = {c->files,   c->crashes,     c->takeovers, c->zombies,     c->stale,
+                           c->doubts,  c->resolved,    c->cancels,   c->holds,       c->alters,
+                           c->changed, c->rolled_back, c->aside,     c->retried,     c->untold,
+                           c->ghosts,  c->autos,       c->drops,     c->overwritten, c->emptied};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if (all[i] == 0) {
             (void)printf("the schedules never contained what is counted %zuth\n", i + 1);

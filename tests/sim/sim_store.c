@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const char *const write_names[] = {
-    "job", "intent", "commit", "failed", "canceled", "bad file", "files aside", "alter", "decision",
+    "job",         "intent", "commit",   "failed", "canceled", "bad file",
+    "files aside", "alter",  "decision", "drop",   "create",
 };
 
 const char *write_name(enum write_kind kind)
@@ -12,18 +13,49 @@ const char *write_name(enum write_kind kind)
     return write_names[kind];
 }
 
+void record_create(const struct record *old, struct world *w, struct record *ret)
+{
+    *ret = (struct record){
+        .job = old->job + 1,
+        .newest_txn = old->newest_txn,
+        .other = {old->other[0], old->other[1]},
+        .newest = old->newest,
+        .state = JOB_PENDING,
+        .is_transactional = world_chance(w, 45),
+        .sets_aside = world_chance(w, 75),
+        .is_tracking = world_chance(w, 30),
+        .is_once = world_chance(w, 10),
+    };
+    if (ret->is_tracking) {
+        ret->overwritten = (enum overwritten)world_random(w, ret->sets_aside ? 3 : 2);
+    }
+}
+
+/* What the oracle goes by from now on. */
+static void begin_job(struct sim_store *st)
+{
+    struct world *w = st->world;
+    w->job = st->rec.job;
+    w->is_reload[w->job] = st->rec.overwritten != OVERWRITTEN_IGNORE;
+    st->is_held = false;
+    st->n_auto = 0;
+    for (int unit = 1; unit <= MAX_UNITS; unit++) {
+        w->units[unit].passed_ms = 0;
+        w->units[unit].is_skipped = false;
+    }
+}
+
 void store_init(struct sim_store *st, struct world *w, enum bug bug)
 {
     memset(st, 0, sizeof(*st));
     st->world = w;
     st->bug = bug;
-    st->rec.state = JOB_PENDING;
-    st->rec.is_transactional = world_chance(w, 45);
-    st->rec.sets_aside = world_chance(w, 75);
-    st->rec.is_tracking = world_chance(w, 25);
-    st->rec.is_once = world_chance(w, 10);
+    const struct record before_all = {.job = -1};
+    record_create(&before_all, w, &st->rec);
     st->n_crashes_left = (int)world_random(w, 6);
-    st->n_failures_left = (int)world_random(w, 4);
+    st->n_failures_left = (int)world_random(w, 8);
+    begin_job(st);
+    st->max_resumes = world_chance(w, 50) ? 1 + (int64_t)world_random(w, 3) : 10;
 }
 
 /* --- what a write changes ----------------------------------------------------------------------- */
@@ -45,9 +77,31 @@ static void put_intent(struct record *rec, const struct write *w)
     rec->witness = rec->newest;
 }
 
-static void set_aside(struct record *rec, int unit, bool is_aside)
+static void set_bit(uint64_t *bits, int unit, bool is_set)
 {
-    rec->aside = is_aside ? rec->aside | UINT64_C(1) << unit : rec->aside & ~(UINT64_C(1) << unit);
+    uint64_t bit = UINT64_C(1) << unit;
+    *bits = is_set ? *bits | bit : *bits & ~bit;
+}
+
+enum known record_known(const struct record *rec, const struct world *w, int unit)
+{
+    const struct unit *u = &w->units[unit];
+    if (!u->is_there) {
+        return KNOWN_GONE;
+    }
+    if (!rec->is_tracking) {
+        return unit > rec->offset ? KNOWN_NEW : KNOWN_SAME;
+    }
+    if (rec->tracked[unit] == 0 || rec->tracked[unit] == u->version) {
+        return rec->tracked[unit] == 0 ? KNOWN_NEW : KNOWN_SAME;
+    }
+    return (rec->is_bad >> unit & 1) != 0 ? KNOWN_MENDED : KNOWN_OVERWRITTEN;
+}
+
+bool record_wants(const struct record *rec, enum known known)
+{
+    return known == KNOWN_NEW || known == KNOWN_MENDED ||
+           (known == KNOWN_OVERWRITTEN && rec->overwritten != OVERWRITTEN_IGNORE);
 }
 
 /* The files are behind: loaded, or set aside. */
@@ -58,13 +112,18 @@ static void pass(struct record *rec, const struct range *r, enum bad bad, int64_
         rec->tracked[unit] = r->versions[i];
         rec->bad[unit] = (int8_t)bad;
         rec->bad_tasks[unit] = (int8_t)task;
-        set_aside(rec, unit, bad == BAD_ASIDE);
+        set_bit(&rec->aside, unit, bad == BAD_ASIDE);
+        set_bit(&rec->is_bad, unit, bad == BAD_ASIDE && !r->is_overwritten);
+        set_bit(&rec->is_overwritten, unit, r->is_overwritten);
     }
 }
 
 static void put_commit(struct record *rec, const struct write *w, enum bug bug)
 {
     bool moves = !rec->range.is_retry || bug == BUG_RETRY_MOVES_OFFSET;
+    if (bug == BUG_RELOAD_NOT_REMEMBERED && rec->overwritten == OVERWRITTEN_RELOAD) {
+        rec->range.versions[0] = 1;
+    }
     if (bug == BUG_MARKS_NOT_WITH_COMMIT && rec->is_tracking) {
         struct range first = rec->range;
         first.n = 1; /* the others are forgotten */
@@ -104,13 +163,33 @@ static void put_bad(struct record *rec, enum bug bug)
     rec->task = 0;
 }
 
+static void put_aside(struct record *rec, const struct range *r, enum bug bug)
+{
+    bool is_unreported =
+        r->is_overwritten ? bug == BUG_OVERWRITTEN_UNREPORTED : bug == BUG_UNREADABLE_UNREPORTED;
+    pass(rec, r, is_unreported ? BAD_NONE : BAD_ASIDE, 0);
+    rec->offset = r->offset_after;
+}
+
 static void put_alter(struct record *rec, const struct write *w)
 {
+    rec->fail_code = w->altered.fail_code;
     rec->is_transactional = w->altered.is_transactional;
     rec->sets_aside = w->altered.sets_aside;
     if (w->unit >= 0) {
         rec->offset = w->unit;
     }
+}
+
+/* Gone with all that is known of its files. */
+static void put_drop(struct record *rec)
+{
+    rec->state = JOB_STOPPED;
+    rec->fail_code = FAIL_NONE;
+    rec->task = 0;
+    rec->own.is_there = false;
+    rec->aside = 0;
+    memset(rec->bad, 0, sizeof(rec->bad));
 }
 
 static void apply(struct record *rec, const struct write *w, enum bug bug)
@@ -130,15 +209,15 @@ static void apply(struct record *rec, const struct write *w, enum bug bug)
         }
         break;
     case WRITE_BAD: put_bad(rec, bug); break;
-    case WRITE_ASIDE:
-        pass(rec, &w->range, bug == BUG_UNREADABLE_UNREPORTED ? BAD_NONE : BAD_ASIDE, 0);
-        rec->offset = w->range.offset_after;
-        break;
+    case WRITE_ASIDE: put_aside(rec, &w->range, bug); break;
     case WRITE_ALTER: put_alter(rec, w); break;
     case WRITE_FILE:
         rec->bad[w->unit] = (int8_t)w->decision;
-        set_aside(rec, w->unit, false);
+        set_bit(&rec->aside, w->unit, false);
+        set_bit(&rec->is_overwritten, w->unit, false);
         break;
+    case WRITE_DROP: put_drop(rec); break;
+    case WRITE_CREATE: *rec = w->altered; break;
     }
 }
 
@@ -149,10 +228,14 @@ static bool is_as_expected(const struct sim_store *st, const struct record *rec,
 {
     const struct record *now = &st->rec;
     bool is_same_task = now->task == rec->task && rec->task != 0;
+    bool is_same_job = now->job == rec->job && now->state != JOB_STOPPED;
     if (st->bug == BUG_ZOMBIE_COMMIT && w->kind == WRITE_COMMIT) {
         return true;
     }
     if (w->epoch != st->epoch && st->bug != BUG_EPOCH_NOT_CHECKED) {
+        return false;
+    }
+    if (is_same_job != (w->kind != WRITE_CREATE)) {
         return false;
     }
     switch (w->kind) {
@@ -166,6 +249,8 @@ static bool is_as_expected(const struct sim_store *st, const struct record *rec,
         return now->state == JOB_PAUSED && now->last_task == rec->last_task &&
                now->committed_task == rec->committed_task;
     case WRITE_FILE: return now->bad[w->unit] != BAD_NONE;
+    case WRITE_DROP:
+    case WRITE_CREATE:
     case WRITE_JOB: break;
     }
     return true;
@@ -192,11 +277,13 @@ static void check_commit(struct sim_store *st, const struct record *rec, const s
     struct world *w = st->world;
     for (int i = 0; i < rec->range.n && !write->is_resolved; i++) {
         const struct unit *u = &w->units[rec->range.units[i]];
+        const struct seen *seen = &u->seen[rec->job];
+        bool is_visible = (seen->planned >> rec->range.versions[i] & 1) != 0;
         bool was_as_listed = u->changed_ms < rec->range.listed_ms;
-        if (u->rows == 0 && (was_as_listed || rec->is_transactional)) {
+        if (!is_visible && (was_as_listed || rec->is_transactional)) {
             world_wrong(w, "the offset moved before the rows were visible");
         }
-        if (rec->is_transactional && u->row_version != rec->range.versions[i]) {
+        if (rec->is_transactional && seen->version != rec->range.versions[i]) {
             world_wrong(w, "another content was loaded than what was planned");
         }
     }
@@ -205,14 +292,26 @@ static void check_commit(struct sim_store *st, const struct record *rec, const s
     }
 }
 
-static void check_aside(struct sim_store *st, const struct range *r, bool is_name)
+static bool may_be_aside(const struct record *rec, const struct unit *u, int unit, int version,
+                         const struct range *r, bool is_planned)
 {
+    if (r->is_overwritten) {
+        return rec->tracked[unit] != 0 && rec->tracked[unit] != version;
+    }
+    return is_planned ? u->is_unreadable : source_is_bad(u, version);
+}
+
+static void check_aside(struct sim_store *st, const struct range *r, bool is_planned)
+{
+    const struct world *w = st->world;
     for (int i = 0; i < r->n; i++) {
-        const struct unit *u = &st->world->units[r->units[i]];
-        if (u->rows > 0) {
+        const struct unit *u = &w->units[r->units[i]];
+        const struct seen *seen = &u->seen[w->job];
+        bool is_loaded = (seen->planned >> r->versions[i] & 1) != 0;
+        if (w->is_reload[w->job] ? is_loaded : seen->rows > 0) {
             world_wrong(st->world, "a file was set aside although it is loaded");
         }
-        if (is_name ? !u->is_unreadable : !source_is_bad(u, r->versions[i])) {
+        if (!may_be_aside(&st->rec, u, r->units[i], r->versions[i], r, is_planned)) {
             world_wrong(st->world, "a good file was set aside");
         }
     }
@@ -244,16 +343,49 @@ static void check_write(struct sim_store *st, const struct record *rec, const st
     case WRITE_FAILED:
     case WRITE_CANCELED:
     case WRITE_ALTER:
-    case WRITE_FILE: break;
+    case WRITE_FILE:
+    case WRITE_DROP:
+    case WRITE_CREATE: break;
     }
     if (w->epoch != st->epoch) {
         world_wrong(st->world, "an owner that was taken over changed the store");
     }
 }
 
+/* What he asked for, whatever he was told then. */
+static void note_user(struct sim_store *st, const struct record *before, const struct write *w)
+{
+    struct world *world = st->world;
+    for (int unit = before->offset + 1; w->kind == WRITE_ALTER && unit <= st->rec.offset; unit++) {
+        world->units[unit].is_skipped = true;
+        world->units[unit].passed_ms = world->now_ms;
+    }
+    if (w->kind == WRITE_FILE && w->decision == BAD_NONE) {
+        world->units[w->unit].is_skipped = true;
+    }
+    if (w->is_resumed) {
+        st->is_held = false;
+    }
+}
+
+static void check_budget(struct sim_store *st, const struct write *w)
+{
+    if (w->kind == WRITE_COMMIT || w->is_resumed) {
+        st->n_auto = 0;
+    }
+    st->n_autos += w->is_auto;
+    if (w->is_auto && ++st->n_auto > st->max_resumes) {
+        world_wrong(st->world, "a job resumed by itself more often than it may");
+    }
+}
+
 static void check_written(struct sim_store *st, const struct record *before, const struct write *w)
 {
     const struct range *r = w->kind == WRITE_ASIDE ? &w->range : &before->range;
+    if (w->kind == WRITE_CREATE) {
+        begin_job(st);
+        return;
+    }
     if (st->rec.offset < before->offset) {
         world_wrong(st->world, "the offset went back");
     }
@@ -263,8 +395,16 @@ static void check_written(struct sim_store *st, const struct record *before, con
     if (w->kind == WRITE_COMMIT || w->kind == WRITE_BAD || w->kind == WRITE_ASIDE) {
         note_passed(st, r, before->offset);
     }
+    note_user(st, before, w);
+    check_budget(st, w);
+    if (w->kind == WRITE_DROP) {
+        st->is_held = false;
+    }
+    st->n_drops += w->kind == WRITE_DROP;
+    st->n_overwritten += w->kind == WRITE_ASIDE && r->is_overwritten;
     st->n_aside += w->kind == WRITE_BAD || w->kind == WRITE_ASIDE;
     st->n_retried += w->kind == WRITE_COMMIT && r->is_retry;
+    st->is_held |= w->kind == WRITE_ALTER && st->rec.fail_code != before->fail_code;
     st->is_held |= w->job != NULL && w->kind == WRITE_JOB && w->job->fail_code == FAIL_MANUAL_PAUSE;
 }
 
@@ -279,12 +419,52 @@ static bool may_crash(struct sim_store *st, unsigned percent)
     return false;
 }
 
+/* Refused; but it may be in the file, in the place of what was refused before. */
+static enum written refuse(struct sim_store *st, const struct record *rec,
+                           const struct write *write)
+{
+    bool is_written = world_chance(st->world, 40) && is_as_expected(st, rec, write);
+    st->n_failures_left--;
+    st->is_failing = true;
+    world_tell(st->world, "store: %s is refused%s", write_name(write->kind),
+               is_written ? ", and written" : "");
+    if (is_written) {
+        check_write(st, rec, write);
+        st->has_ghost = true;
+        st->ghost = *write;
+        if (write->job != NULL) {
+            st->ghost_job = *write->job;
+            st->ghost.job = &st->ghost_job;
+        }
+    }
+    return WRITE_REFUSED;
+}
+
+static void put(struct sim_store *st, const struct write *write)
+{
+    struct record before = st->rec;
+    apply(&st->rec, write, st->bug);
+    check_written(st, &before, write);
+    st->has_ghost = false;
+    st->is_failing = false;
+}
+
+void store_open(struct sim_store *st)
+{
+    if (st->has_ghost && world_chance(st->world, 70)) {
+        world_tell(st->world, "store: %s is there", write_name(st->ghost.kind));
+        st->n_ghosts++;
+        put(st, &st->ghost);
+    }
+    st->has_ghost = false;
+    st->is_failing = false;
+    st->epoch++;
+}
+
 enum written store_write(struct sim_store *st, struct record *rec, const struct write *write)
 {
-    if (st->n_failures_left > 0 && world_fault(st->world, 5)) {
-        st->n_failures_left--;
-        world_tell(st->world, "store: %s is refused", write_name(write->kind));
-        return WRITE_REFUSED;
+    if (st->n_failures_left > 0 && world_fault(st->world, st->is_failing ? 60 : 5)) {
+        return refuse(st, rec, write);
     }
     if (may_crash(st, 4)) {
         world_tell(st->world, "store: crash before %s", write_name(write->kind));
@@ -295,14 +475,12 @@ enum written store_write(struct sim_store *st, struct record *rec, const struct 
         world_tell(st->world, "store: %s is stale", write_name(write->kind));
         return WRITE_STALE;
     }
-    struct record before = st->rec;
     check_write(st, rec, write);
     if (rec->task != st->rec.task) { /* only with a planted bug: what the zombie has is written */
         st->rec.task = rec->task;
         st->rec.range = rec->range;
     }
-    apply(&st->rec, write, st->bug);
-    check_written(st, &before, write);
+    put(st, write);
     if (may_crash(st, 4)) {
         world_tell(st->world, "store: crash after %s", write_name(write->kind));
         return WRITE_CRASH;

@@ -15,6 +15,9 @@ void user_alter(struct owner *o);
 void user_decide(struct owner *o, int unit, enum bad decision);
 /* One of them for a file that is set aside; mends it first, or not. */
 void user_decide_any(struct owner *o);
+/* DROP JOB, and CREATE JOB with its name when that is gone. */
+void user_drop(struct owner *o);
+void user_create(struct owner *o);
 /* Does whatever is needed for the job to get through: mends files, decides, resumes. */
 void user_help(struct owner *o);
 

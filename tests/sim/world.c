@@ -12,6 +12,7 @@ void world_init(struct world *w, uint64_t seed)
     w->is_calm = false;
     w->is_told = false;
     w->wrong = NULL;
+    w->job = 0;
     (void)world_random(w, 2);
     source_init(w);
     doris_init(w);

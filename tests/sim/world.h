@@ -18,6 +18,9 @@ enum {
     MAX_STATEMENTS = 96,
     MAX_TXNS = 128,
     MAX_OWNERS = 2,
+    MAX_PAST = 72,
+    MAX_JOBS = 3,  /* of one name, one after the other */
+    LABELS = 1000, /* of one job; a label is the number of its job, then that of the task */
     SECOND = 1000,
     STATEMENT_LIFE_MS = 1860 * SECOND,
 };
@@ -30,6 +33,15 @@ struct range {
     int offset_after;
     int64_t listed_ms;
     bool is_retry;
+    bool is_overwritten; /* set aside because of that */
+    int64_t label;       /* oracle: of which job, and task */
+};
+
+/* The oracle's: what a job has made visible of a file. */
+struct seen {
+    int rows;         /* how often */
+    uint64_t planned; /* bit n: as version n, when it was planned */
+    int8_t version;   /* as it was read last */
 };
 
 /* One file of the source. What it holds has a version, which is its ETag, and rises. */
@@ -39,11 +51,10 @@ struct unit {
     int8_t version;
     uint64_t bad_versions; /* bit n: version n has rows that Doris refuses */
     int64_t changed_ms;    /* put, replaced or deleted */
-    /* The oracle's: */
-    int rows;           /* how often it is visible in the target */
-    int8_t row_version; /* as it was loaded last */
-    int64_t passed_ms;  /* when the range was listed with which the offset passed it, 0 = not yet */
-    bool is_skipped;    /* by the user */
+    /* The oracle's, of the present job but for `seen`: */
+    struct seen seen[MAX_JOBS];
+    int64_t passed_ms; /* when the range was listed with which the offset passed it, 0 = not yet */
+    bool is_skipped;   /* by the user */
 };
 
 enum txn_state { TXN_PREPARE, TXN_COMMITTED, TXN_VISIBLE, TXN_ABORTED };
@@ -55,11 +66,13 @@ struct txn {
     int64_t visible_ms;  /* when a COMMITTED one becomes VISIBLE */
     int64_t finished_ms; /* VISIBLE or ABORTED since */
     int64_t serial;      /* how many of the database had finished then */
-    int64_t row_task;    /* the offset row that it writes, 0 = none */
+    bool has_row;        /* it writes an offset row: of its label */
+    int job;             /* oracle: whose */
     bool is_forgotten;
     int n; /* files it has read */
     int8_t units[MAX_RANGE];
     int8_t versions[MAX_RANGE];
+    int8_t planned[MAX_RANGE]; /* what the versions were when it was planned */
 };
 
 /*
@@ -78,8 +91,8 @@ struct statement {
     int64_t begins_ms; /* INT64_MAX: never */
     int64_t ends_ms;
     int64_t
-        commit_ms;    /* explicit transaction: when a COMMIT that was sent arrives, 0 = none sent */
-    int64_t row_task; /* explicit transaction: its offset row; 0 = a single INSERT */
+        commit_ms; /* explicit transaction: when a COMMIT that was sent arrives, 0 = none sent */
+    bool has_row;  /* explicit transaction with an offset row; else a single INSERT */
     bool will_fail;
     bool is_orphan;
     bool is_killed;
@@ -89,6 +102,12 @@ struct statement {
     bool is_empty;
     bool is_data_error;
     int txn; /* index, -1 before it begins */
+};
+
+/* Up to `serial`, the first of them at `ms` or later. */
+struct past {
+    int64_t ms;
+    int64_t serial;
 };
 
 struct doris {
@@ -110,12 +129,17 @@ struct doris {
     int64_t n_finished; /* in the database, by anybody */
     int64_t n_running;  /* of other clients */
     int64_t next_clean_ms;
-    int64_t forgotten_serial;   /* everything up to it */
-    int64_t forgotten_ms;       /* everything that finished by then */
+    int64_t forgotten_serial; /* everything up to it */
+    int64_t forgotten_ms;     /* everything that finished by then */
+    bool is_countable; /* finished transactions can be listed: not over HTTP, nor in cloud mode */
+    struct past past[MAX_PAST]; /* what finished within keep_ms, oldest first */
+    int n_past;
+    int64_t past_serial;        /* everything up to it is older */
+    int64_t aged_serial;        /* and, when it was cleaned last, was dropped for its age */
     int64_t unsent[MAX_OWNERS]; /* label that an owner is about to send, 0 = none */
     int64_t owned[MAX_OWNERS];  /* label that it may send again, for a second after a write */
     int64_t owned_until_ms[MAX_OWNERS];
-    uint64_t rows_written[4]; /* oracle: bit of each task whose offset row is visible */
+    uint64_t rows_written[MAX_JOBS][4]; /* bit of each task whose offset row is visible */
 };
 
 struct world {
@@ -123,7 +147,9 @@ struct world {
     int64_t now_ms; /* true time */
     bool is_calm;   /* no more faults: the end of a schedule */
     bool is_told;
-    const char *wrong; /* what the oracle found, NULL while all is well */
+    int job;                  /* the present one, or the last; the first is 0 */
+    bool is_reload[MAX_JOBS]; /* it may load a file again that has another content */
+    const char *wrong;        /* what the oracle found, NULL while all is well */
     int n_units;
     struct unit units[MAX_UNITS + 1];
     struct doris doris;
@@ -163,6 +189,13 @@ void source_mend(struct world *w, int unit);
 void source_delete(struct world *w, int unit);
 /* Are the files what they were when they were listed? */
 bool source_is_same(const struct world *w, const struct range *r);
+/* Is the file, as it is now, in the target for the present job? */
+static inline bool source_is_loaded(const struct world *w, int unit)
+{
+    const struct unit *u = &w->units[unit];
+    const struct seen *seen = &u->seen[w->job];
+    return w->is_reload[w->job] ? (seen->planned >> u->version & 1) != 0 : seen->rows > 0;
+}
 static inline bool source_is_bad(const struct unit *u, int version)
 {
     return (u->bad_versions >> version & 1) != 0;
@@ -171,9 +204,8 @@ static inline bool source_is_bad(const struct unit *u, int version)
 /* --- world_doris.c --- */
 void doris_init(struct world *w);
 void doris_advance(struct world *w, int64_t ms);
-/* An INSERT arrives, or the first of an explicit transaction (row_task != 0). Returns its index. */
-int doris_send(struct world *w, int owner, int64_t label, const struct range *range,
-               int64_t row_task);
+/* An INSERT arrives, or the first of an explicit transaction. Returns its index. */
+int doris_send(struct world *w, int owner, int64_t label, const struct range *range, bool has_row);
 enum answer {
     ANSWER_NOT_YET,
     ANSWER_OK,
@@ -194,12 +226,16 @@ bool doris_is_stuck(const struct world *w, int statement);
 void doris_die(struct world *w);
 enum label_state doris_label(const struct world *w, int64_t label);
 /* SELECT from the offset table. */
-bool doris_has_row(const struct world *w, int64_t task);
+bool doris_has_row(const struct world *w, int64_t label);
+/* Somebody empties the offset table. */
+void doris_empty_rows(struct world *w);
 void doris_fence(struct world *w, int64_t label);
 /* Id of the newest transaction of the label that is remembered, 0 = none. */
 int64_t doris_txn_id(const struct world *w, int64_t label);
 /* A success of another job, `serial` and `ms` being when it finished: is its label remembered? */
 bool doris_remembers(const struct world *w, int64_t serial, int64_t ms);
+/* Finished transactions of the database that can be listed; 0: they cannot. */
+int64_t doris_n_remembered(const struct world *w);
 /* Other clients' transactions come in a burst; or those that run all end. */
 void doris_burst(struct world *w);
 /* For the user's decision, and the oracle: */

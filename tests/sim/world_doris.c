@@ -14,6 +14,8 @@ enum {
     PUBLISH_MS = 90 * SECOND,       /* at most, of a slow one */
     CONFIG_WINDOW_MS = 60 * SECOND,
     SHARES = 4, /* step.h: of keep_n one may be running, one unseen, half of one is usual */
+    PAST_SLICES = 64,
+    JUMP_SLICES = 16,
 };
 
 /*
@@ -27,6 +29,7 @@ static void choose_memory(struct world *w)
     static const int64_t any_n[] = {10, 10, 100, 2000};
     struct doris *d = &w->doris;
     d->is_readable = world_chance(w, 50);
+    d->is_countable = world_chance(w, 60);
     d->keep_ms = d->is_readable ? any_ms[world_random(w, 4)] : safe_ms[world_random(w, 4)];
     d->keep_n = d->is_readable ? any_n[world_random(w, 4)] : 2000;
     int64_t window_ms =
@@ -51,6 +54,9 @@ void doris_init(struct world *w)
     d->next_clean_ms = w->now_ms + (int64_t)world_random(w, CLEAN_MS);
     d->forgotten_serial = 0;
     d->forgotten_ms = 0;
+    d->n_past = 0;
+    d->past_serial = d->n_finished;
+    d->aged_serial = d->n_finished;
     memset(d->unsent, 0, sizeof(d->unsent));
     memset(d->owned, 0, sizeof(d->owned));
     memset(d->rows_written, 0, sizeof(d->rows_written));
@@ -71,14 +77,20 @@ static void make_visible(struct world *w, struct txn *t)
     finish(w, t, TXN_VISIBLE);
     w->doris.n_committed--;
     for (int i = 0; i < t->n; i++) {
-        struct unit *u = &w->units[t->units[i]];
-        u->row_version = t->versions[i];
-        if (++u->rows > 1) {
+        struct seen *seen = &w->units[t->units[i]].seen[t->job];
+        uint64_t planned = UINT64_C(1) << t->planned[i];
+        bool was_loaded = w->is_reload[t->job] ? (seen->planned & planned) != 0 : seen->rows > 0;
+        if (was_loaded) {
             world_wrong(w, "a file was loaded twice");
         }
+        seen->version = t->versions[i];
+        seen->planned |= planned;
+        seen->rows++;
     }
-    if (t->row_task != 0) {
-        w->doris.rows_written[t->row_task / 64 % 4] |= UINT64_C(1) << t->row_task % 64;
+    if (t->has_row) {
+        int64_t task = t->label % LABELS;
+        w->doris.rows_written[t->label / LABELS % MAX_JOBS][task / 64 % 4] |= UINT64_C(1)
+                                                                              << task % 64;
     }
     world_tell(w, "doris: label %d is VISIBLE", (int)t->label);
 }
@@ -112,12 +124,49 @@ static bool is_awaited(const struct doris *d, int64_t label, int64_t now_ms)
     return false;
 }
 
+static void drop_past(struct doris *d, int64_t until_ms)
+{
+    int n = 0;
+    while (n < d->n_past && d->past[n].ms <= until_ms) {
+        d->past_serial = d->past[n++].serial;
+    }
+    if (n > 0) {
+        d->n_past -= n;
+        memmove(d->past, d->past + n, (size_t)d->n_past * sizeof(d->past[0]));
+    }
+}
+
+/* What has finished since it was called last did so at `ms`, or little later. */
+static void note_past(struct doris *d, int64_t ms)
+{
+    struct past *last = d->n_past > 0 ? &d->past[d->n_past - 1] : NULL;
+    if (d->n_finished == (last != NULL ? last->serial : d->past_serial)) {
+        return;
+    }
+    if (last != NULL && ms - last->ms < d->keep_ms / PAST_SLICES) {
+        last->serial = d->n_finished;
+        return;
+    }
+    drop_past(d, ms - d->keep_ms);
+    assert(d->n_past < MAX_PAST);
+    d->past[d->n_past++] = (struct past){ms, d->n_finished};
+}
+
+int64_t doris_n_remembered(const struct world *w)
+{
+    const struct doris *d = &w->doris;
+    int64_t last = d->aged_serial > d->forgotten_serial ? d->aged_serial : d->forgotten_serial;
+    return d->is_countable ? d->n_finished - last : 0;
+}
+
 /* Every 30 seconds: what is too old, and the oldest of too many, whatever their age. */
 static void clean(struct world *w)
 {
     struct doris *d = &w->doris;
     d->next_clean_ms = w->now_ms + CLEAN_MS - (int64_t)world_random(w, 1000);
     d->forgotten_ms = w->now_ms - d->keep_ms;
+    drop_past(d, d->forgotten_ms);
+    d->aged_serial = d->past_serial;
     if (d->n_finished - d->keep_n > d->forgotten_serial) {
         d->forgotten_serial = d->n_finished - d->keep_n;
     }
@@ -147,7 +196,7 @@ static void begin(struct world *w, struct statement *s)
     for (int i = 0; i < s->range.n; i++) {
         n_there += w->units[s->range.units[i]].is_there;
     }
-    if (s->is_killed || (s->row_task != 0 && s->is_closed)) {
+    if (s->is_killed || (s->has_row && s->is_closed)) {
         s->is_over = true;
         s->will_fail = true;
         return;
@@ -158,7 +207,7 @@ static void begin(struct world *w, struct statement *s)
     }
     if (n_there == 0) {
         s->is_over = true; /* the planner proved it empty, or refused: no file matches */
-        s->will_fail |= s->row_task != 0;
+        s->will_fail |= s->has_row;
         s->is_empty = !s->will_fail;
         return;
     }
@@ -167,10 +216,16 @@ static void begin(struct world *w, struct statement *s)
         return;
     }
     struct txn *t = &d->txns[d->n_txns];
-    *t = (struct txn){.label = s->label, .id = d->next_id++, .row_task = s->row_task};
+    *t = (struct txn){
+        .label = s->label,
+        .id = d->next_id++,
+        .has_row = s->has_row,
+        .job = (int)(s->range.label / LABELS),
+    };
     for (int i = 0; i < s->range.n;
          i++) { /* the FE lists at plan time: what is not there is left out */
         if (w->units[s->range.units[i]].is_there) {
+            t->planned[t->n] = s->range.versions[i];
             t->units[t->n++] = s->range.units[i];
         }
     }
@@ -243,7 +298,7 @@ static void move_statement(struct world *w, struct statement *s)
         abort_txn(w, s, t);
     } else if (s->is_orphan) {
         return;
-    } else if (s->row_task != 0) {
+    } else if (s->has_row) {
         move_session(w, s, t);
     } else if (s->ends_ms <= w->now_ms || s->is_killed) {
         if (read_files(w, s, t)) {
@@ -255,13 +310,23 @@ static void move_statement(struct world *w, struct statement *s)
 }
 
 /* Other clients of the database; what finishes also has begun. */
-static void others(struct doris *d, int64_t ms)
+static void others(struct world *w, int64_t ms)
 {
+    struct doris *d = &w->doris;
     d->rate_rest += d->rate * ms;
     int64_t n = d->rate_rest / (1000 * SECOND);
+    int64_t n_old = ms > d->keep_ms ? n / ms * (ms - d->keep_ms) : 0;
+    int64_t last_ms = ms < d->keep_ms ? ms : d->keep_ms;
+    int64_t n_slices = last_ms > d->keep_ms / JUMP_SLICES ? JUMP_SLICES : 1;
     d->rate_rest -= n * 1000 * SECOND;
     d->next_id += n;
-    d->n_finished += n;
+    d->n_finished += n_old;
+    note_past(d, w->now_ms - ms);
+    n -= n_old;
+    for (int64_t i = 0; i < n_slices; i++) {
+        d->n_finished += n * (i + 1) / n_slices - n * i / n_slices;
+        note_past(d, w->now_ms - last_ms + last_ms * i / n_slices);
+    }
 }
 
 void doris_burst(struct world *w)
@@ -273,6 +338,7 @@ void doris_burst(struct world *w)
     if (world_chance(w, 30)) {
         d->n_finished += d->n_running; /* no new ids */
         d->n_running = 0;
+        note_past(d, w->now_ms);
         return;
     }
     int64_t n = (int64_t)world_random(w, (uint64_t)d->keep_n * 2) + 1;
@@ -282,6 +348,10 @@ void doris_burst(struct world *w)
     d->n_finished += n - n_stay;
     d->n_finished += d->n_running;
     d->n_running = n_stay;
+    note_past(d, w->now_ms);
+    if (world_chance(w, 50)) {
+        d->next_clean_ms = w->now_ms;
+    }
     world_tell(w, "doris: %d transactions of other clients, the next id is %d", (int)n,
                (int)d->next_id);
 }
@@ -292,7 +362,7 @@ void doris_advance(struct world *w, int64_t ms)
     if (d->is_down) {
         return;
     }
-    others(d, ms);
+    others(w, ms);
     int n_active = 0;
     for (int i = 0; i < d->n_active; i++) {
         struct statement *s = &d->statements[d->active[i]];
@@ -308,13 +378,13 @@ void doris_advance(struct world *w, int64_t ms)
             make_visible(w, t);
         }
     }
+    note_past(d, w->now_ms);
     if (w->now_ms >= d->next_clean_ms) {
         clean(w);
     }
 }
 
-int doris_send(struct world *w, int owner, int64_t label, const struct range *range,
-               int64_t row_task)
+int doris_send(struct world *w, int owner, int64_t label, const struct range *range, bool has_row)
 {
     struct doris *d = &w->doris;
     if (d->n_statements == MAX_STATEMENTS) {
@@ -329,7 +399,7 @@ int doris_send(struct world *w, int owner, int64_t label, const struct range *ra
         .owner = owner,
         .begins_ms = w->now_ms + wait_ms,
         .ends_ms = w->now_ms + wait_ms + (int64_t)world_random(w, 5000),
-        .row_task = row_task,
+        .has_row = has_row,
         .will_fail = world_fault(w, 10),
         .is_orphan = world_fault(w, 4),
         .txn = -1,
@@ -424,9 +494,16 @@ int64_t doris_txn_id(const struct world *w, int64_t label)
     return i >= 0 ? w->doris.txns[i].id : 0;
 }
 
-bool doris_has_row(const struct world *w, int64_t task)
+bool doris_has_row(const struct world *w, int64_t label)
 {
-    return (w->doris.rows_written[task / 64 % 4] >> task % 64 & 1) != 0;
+    int64_t task = label % LABELS;
+    return (w->doris.rows_written[label / LABELS % MAX_JOBS][task / 64 % 4] >> task % 64 & 1) != 0;
+}
+
+void doris_empty_rows(struct world *w)
+{
+    memset(w->doris.rows_written, 0, sizeof(w->doris.rows_written));
+    world_tell(w, "doris: the offset table is emptied");
 }
 
 void doris_fence(struct world *w, int64_t label)

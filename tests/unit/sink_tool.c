@@ -5,9 +5,9 @@
  *                               | check [SQL]
  *
  * Prints one line of JSON per run. Options: fe=host:port (may be repeated), http=host:port, user=,
- * password=, connect_ms=, deadline_ms=, timeout_s=, db=, target=db.table, prop=key:value,
+ * password=, connect_ms=, deadline_ms=, timeout_s=, send_ms=, db=, target=db.table, prop=key:value,
  * tvf=key:value, row=job:task:range (for label; a load with prop=guarantee:transactional has
- * 7:1:r1), verify=same|changed|fail, repeat=N (one after the other), threads=N (at once), pad=N (blanks behind the
+ * 7:1:r1), succeeded=task (likewise; the one before), verify=same|changed|fail, repeat=N (one after the other), threads=N (at once), pad=N (blanks behind the
  * SQL), cancel=now, cancel=eof (raised when standard input ends).
  */
 #include <assert.h>
@@ -35,6 +35,7 @@ struct tool {
     struct job_spec spec;
     int64_t deadline_ms;
     int64_t timeout_s;
+    int64_t send_ms;
     int64_t repeat;
     int64_t pad;
     int64_t threads;
@@ -137,6 +138,7 @@ static void set_option(struct tool *t, const char *key, char *value)
         {"connect_ms", &t->options.connect_timeout_ms},
         {"deadline_ms", &t->deadline_ms},
         {"timeout_s", &t->timeout_s},
+        {"send_ms", &t->send_ms},
         {"repeat", &t->repeat},
         {"threads", &t->threads},
         {"pad", &t->pad},
@@ -168,6 +170,8 @@ static void set_option(struct tool *t, const char *key, char *value)
         add_prop(t->tvf_props, &t->spec.insert.n_tvf_props, value);
     } else if (strcmp(key, "row") == 0) {
         set_row(t, value);
+    } else if (strcmp(key, "succeeded") == 0) {
+        t->row.succeeded_id = number(value);
     } else if (strcmp(key, "verify") == 0) {
         set_verify(t, value);
     } else if (strcmp(key, "cancel") == 0) {
@@ -200,6 +204,7 @@ static json_t *run_load(struct tool *t, int64_t deadline_us, struct err *err)
         .verify = t->is_verified ? verify : NULL,
         .verify_arg = t,
         .timeout_s = t->timeout_s,
+        .send_by_us = t->send_ms > 0 ? clock_mono_us() + t->send_ms * 1000 : 0,
         .deadline_us = deadline_us,
         .cancel = cancel_of(t),
     };

@@ -29,6 +29,7 @@ struct pool_rig {
     struct run_pool *pool;
     struct job_body *body;
     size_t n_done[RUN_EXPLAIN + 1];
+    const struct run *next_load; /* has to begin when the first load ends; NULL then */
 };
 
 static struct sink *the_sink; /* the source has no other way to it */
@@ -61,6 +62,12 @@ static enum verify_result source_verify(struct source *s, const char *range, int
     return VERIFY_FAIL;
 }
 
+static char *source_rewrite(const struct source *s, const char *range, const char *label,
+                            struct err *err)
+{
+    return xstrdup("INSERT");
+}
+
 static bool source_is_tracking(const struct source *s)
 {
     return false;
@@ -75,6 +82,7 @@ static const struct source_ops source_ops = {
     .check = source_check,
     .plan = source_plan,
     .verify = source_verify,
+    .rewrite = source_rewrite,
     .is_tracking = source_is_tracking,
     .destroy = source_destroy,
 };
@@ -98,14 +106,27 @@ static bool sink_check(struct sink *k, const struct job_spec *spec, const char *
     return true;
 }
 
+static enum load_result sink_load(struct sink *k, const struct load_request *request,
+                                  struct load_report *ret, struct err *err)
+{
+    hang();
+    ret->is_data_error = true;
+    (void)err_say(err, "bad rows");
+    return LOAD_REFUSED;
+}
+
 static const struct sink_ops sink_ops = {
-    .label = sink_label, .traits = sink_traits, .check = sink_check};
+    .load = sink_load, .label = sink_label, .traits = sink_traits, .check = sink_check};
 
 static void on_done(struct msg *m, void *arg)
 {
     struct pool_rig *g = arg;
     struct run *run = (struct run *)m;
     run_pool_done(g->pool, run);
+    if (g->next_load != NULL && run->kind == RUN_LOAD) {
+        assert_true(run_pool_has_begun(g->pool, g->next_load));
+        g->next_load = NULL;
+    }
     g->n_done[run->kind]++;
     run_destroy(run);
 }
@@ -124,15 +145,20 @@ static struct pool_rig *rig_create(size_t n_threads)
     return g;
 }
 
+static struct run *create(struct pool_rig *g, enum run_kind kind)
+{
+    struct run *run = run_create(kind, g->body, &sink_ops, &g->sink);
+    run->timeout_ms = DEADLINE_MS;
+    run->range = xstrdup("r");
+    run->label = xstrdup("l");
+    run->db = xstrdup("d");
+    return run;
+}
+
 static void submit(struct pool_rig *g, enum run_kind kind, int n)
 {
     for (int i = 0; i < n; i++) {
-        struct run *run = run_create(kind, g->body, &sink_ops, &g->sink);
-        run->timeout_ms = DEADLINE_MS;
-        run->range = xstrdup("r");
-        run->label = xstrdup("l");
-        run->db = xstrdup("d");
-        run_pool_submit(g->pool, run);
+        run_pool_submit(g->pool, create(g, kind));
     }
 }
 
@@ -205,6 +231,23 @@ static void test_loads_of_many_threads(void **state)
     rig_destroy(g);
 }
 
+/* One that has to be sent soon goes before loads that have waited for longer. */
+static void test_loads_in_a_hurry_come_first(void **state)
+{
+    struct pool_rig *g = rig_create(N);
+    submit(g, RUN_LOAD, 2 * N);
+    submit(g, RUN_CHECK, 2);
+    struct run *hurry = create(g, RUN_LOAD);
+    hurry->send_by_us = INT64_MAX;
+    run_pool_submit(g->pool, hurry);
+    assert_false(run_pool_has_begun(g->pool, hurry));
+    g->next_load = hurry;
+    eventfd_write(g->sink.go_fd, 1);
+    wait_for(g, RUN_LOAD, 1);
+    assert_null(g->next_load);
+    rig_destroy(g);
+}
+
 static void test_checks_have_half(void **state)
 {
     struct pool_rig *g = rig_create(N);
@@ -228,14 +271,32 @@ static void test_threads_are_made_when_needed(void **state)
     rig_destroy(g);
 }
 
+/* Nobody has looked whether the files are still the planned ones: no reason to set one aside. */
+static void test_refusal_of_a_canceled_load_blames_no_file(void **state)
+{
+    struct pool_rig *g = rig_create(1);
+    struct run *run = create(g, RUN_LOAD);
+    struct run_thread thread = {0};
+    run->listed_us = clock_mono_us();
+    cancel_raise(&run->cancel);
+    eventfd_write(g->sink.go_fd, 1);
+    run_work(run, &thread);
+    assert_int_equal(run->load_result, LOAD_REFUSED);
+    assert_false(run->load.is_data_error);
+    run_destroy(run);
+    rig_destroy(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plans_leave_one_to_questions),
         cmocka_unit_test(test_loads_leave_some_to_all_others),
         cmocka_unit_test(test_loads_of_many_threads),
+        cmocka_unit_test(test_loads_in_a_hurry_come_first),
         cmocka_unit_test(test_checks_have_half),
         cmocka_unit_test(test_threads_are_made_when_needed),
+        cmocka_unit_test(test_refusal_of_a_canceled_load_blames_no_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -447,6 +447,33 @@ static void test_random(void **state)
     }
 }
 
+/*
+ * The clock was ahead when "a" was made: until it has caught up, ids cannot be told by it. Nor may
+ * they be counted up, or "c" has the labels of "b", which is gone, and Doris remembers them.
+ */
+static void test_ids_of_jobs_are_never_used_again(void **state)
+{
+    struct rig *g = rig_create(false);
+    struct job_record ahead = sample_job(INT64_C(5000000000000000000), "a");
+    ahead.sql = (char *)"bad, and so it stays as it is";
+    rig_end(g, LONG_DRAIN_MS);
+    struct store *st = must_open(&g->file);
+    assert_int_equal(ops->job_insert(st, &ahead, &g->file.err), STORE_OK);
+    ops->close(st);
+    rig_begin(g);
+    rig_create_job(g, "b", "d", 0, "1");
+    rig_until(g, rig_has_offset(g, "b", "1"));
+    int64_t first_id = rig_job(g, "b")->rec.id;
+    assert_true(first_id > ahead.id);
+    assert_string_equal(rig_change(g, SCHED_DROP, "b"), "");
+    rig_create_job(g, "c", "d", 1, "1");
+    assert_true(rig_job(g, "c")->rec.id > ahead.id);
+    assert_int_not_equal(rig_job(g, "c")->rec.id, first_id);
+    rig_until(g, rig_has_offset(g, "c", "1"));
+    assert_true(fake_doris_has_exactly(&g->doris, 1, 1));
+    rig_destroy(g);
+}
+
 /* --- with its own thread ---------------------------------------------------------------------- */
 
 static bool all_have(struct rig *g, int64_t n_tasks)
@@ -511,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_statements_do_not_wait_forever),
         cmocka_unit_test(test_what_does_not_change_is_logged_once),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_ids_of_jobs_are_never_used_again),
         cmocka_unit_test(test_threads),
     };
     log_set_level(LOG_ERROR);

@@ -285,7 +285,7 @@ static struct rig *doubtful_rig(enum fail_code code)
 static void test_alter_with_a_task_in_doubt(void **state)
 {
     struct rig *g = doubtful_rig(FAIL_IN_DOUBT);
-    assert_says_text(alter(g, "a", "INSERT 2", "2", NULL), "RESOLVE TASK");
+    assert_says_text(alter(g, "a", "INSERT 2", "2", NULL), "EXPLAIN JOB `a` shows");
     struct sched_request *r = alter_request(g, "a", NULL, "2", NULL);
     r->changes_rules = true; /* the label decides about this task, not a row it never wrote */
     assert_says_text(rig_ask(g, r), "guarantee, s3.discovery");
@@ -328,7 +328,7 @@ static void test_alter_when_the_store_is_behind(void **state)
 static void test_alter_ends_the_automatic_resume(void **state)
 {
     struct rig *g = rig_create(false);
-    g->step.resume_delay_ms = 300;
+    g->step.resume_delay_ms = 2000; /* longer than until the ALTER below */
     rig_end(g, 0);
     rig_begin(g);
     SCRIPT(g, FAKE_LOST_UNSEEN, FAKE_REFUSED); /* the lost one keeps the task open */
@@ -339,13 +339,14 @@ static void test_alter_ends_the_automatic_resume(void **state)
     r->only_paces = true; /* at once, before it resumes */
     assert_string_equal(rig_ask(g, r), "");
     assert_int_equal(rig_job(g, "a")->step.phase, PHASE_WAITING); /* as with PAUSE */
-    int64_t due_ms = clock_mono_ms() + 400;
+    int64_t due_ms = clock_mono_ms() + 2100;
     rig_until(g, clock_mono_ms() > due_ms);
     for (int life = 0; life < 2; life++) {
         assert_int_equal(rig_job(g, "a")->step.state, JOB_PAUSED);
         assert_int_equal(rig_job(g, "a")->step.fail_code, FAIL_MANUAL_PAUSE);
-        assert_string_equal(rig_job(g, "a")->rec.fail_msg,
-                            "The job was altered; RESUME JOB goes on (before: refused)");
+        assert_string_equal(
+            rig_job(g, "a")->rec.fail_msg,
+            "The job was altered; RESUME JOB goes on (before: refused; task 1, range 1)");
         assert_string_equal(sched_job_pause_text(rig_job(g, "a")), "after ALTER JOB");
         assert_int_equal(g->s->counters.paused[FAIL_MANUAL_PAUSE], 1);
         rig_crash(g);

@@ -17,6 +17,8 @@ static bool is_in_doubt(const struct rig *g, const char *name)
     return rig_job(g, name)->step.phase == PHASE_DOUBT;
 }
 
+enum { SHORT_MS = 50 }; /* for sched.send_within_ms */
+
 /* --- transactional ---------------------------------------------------------------------------- */
 
 /* COMMIT was sent, and its answer lost; later Doris has forgotten the label. The row decides. */
@@ -85,6 +87,69 @@ static void test_rolled_back_is_tried_again(void **state)
     assert_true(fake_doris_has_exactly(&g->doris, 0, 1));
     assert_int_equal(rig_job(g, "a")->rec.committed_task_id, 1);
     fake_doris_set_deaf(&g->doris, NULL);
+    rig_destroy(g);
+}
+
+/* --- the time between a proof and what is sent by it ------------------------------------------- */
+
+/* The statement whose answer was lost: Doris begins it now, and soon has forgotten its label. */
+static void arrive_late(struct rig *g, int table, int64_t unit)
+{
+    pthread_mutex_lock(&g->doris.lock);
+    g->doris.rows[table][unit]++;
+    pthread_mutex_unlock(&g->doris.lock);
+    fake_doris_forget_labels(&g->doris);
+    fake_doris_skip_txns(&g->doris, 1000000);
+}
+
+static bool waits_for_a_thread(const struct rig *g, const char *name)
+{
+    const struct job *j = rig_job(g, name);
+    return j->step.phase == PHASE_LOADING && j->run != NULL &&
+           !run_pool_has_begun(g->s->pool, j->run);
+}
+
+/* A lost load of "a" is to be sent again, and other loads have all threads that loads may have. */
+static struct rig *send_again_in_line(void)
+{
+    struct rig *g = rig_create(false);
+    g->s->send_within_ms = SHORT_MS;
+    SCRIPT(g, FAKE_LOST_UNSEEN, FAKE_BLOCKED, FAKE_BLOCKED);
+    fake_doris_set_deaf(&g->doris, "d");
+    rig_create_job(g, "a", "d", 0, "1");
+    rig_until(g, rig_job(g, "a")->step.phase == PHASE_WAITING);
+    rig_create_job(g, "b", "e", 1, "1");
+    rig_create_job(g, "c", "e", 2, "1");
+    rig_until(g, fake_doris_n_blocked(&g->doris) == 2);
+    fake_doris_set_deaf(&g->doris, NULL);
+    rig_until(g, waits_for_a_thread(g, "a"));
+    return g;
+}
+
+/* "Not loaded" was true when it was asked; by the time that a thread is free it is not. */
+static void test_a_proof_is_not_used_much_later(void **state)
+{
+    struct rig *g = send_again_in_line();
+    int64_t then_ms = clock_mono_ms();
+    rig_until(g, clock_mono_ms() - then_ms > 2 * SHORT_MS);
+    arrive_late(g, 0, 1);
+    fake_doris_let_go(&g->doris);
+    rig_until(g, is_in_doubt(g, "a") || rig_has_offset(g, "a", "1"));
+    assert_true(is_in_doubt(g, "a"));
+    assert_true(fake_doris_has_exactly(&g->doris, 0, 1));
+    rig_destroy(g);
+}
+
+/* As soon as there is one it is sent, once it was asked about again. */
+static void test_a_load_that_waited_too_long_is_sent_yet(void **state)
+{
+    struct rig *g = send_again_in_line();
+    int64_t then_ms = clock_mono_ms();
+    rig_until(g, clock_mono_ms() - then_ms > 2 * SHORT_MS);
+    fake_doris_let_go(&g->doris);
+    rig_until(g, rig_has_offset(g, "a", "1"));
+    assert_true(fake_doris_has_exactly(&g->doris, 0, 1));
+    assert_int_equal(rig_job(g, "a")->rec.committed_task_id, 1);
     rig_destroy(g);
 }
 
@@ -159,6 +224,24 @@ static void test_no_window_no_judgement(void **state)
     rig_until(g, is_in_doubt(g, "a") || rig_has_offset(g, "a", "1"));
     assert_true(is_in_doubt(g, "a"));
     rig_destroy(g);
+}
+
+/* An FE that keeps a label or two: what it does not know after a restart may have been loaded. */
+static void test_an_fe_that_keeps_next_to_nothing(void **state)
+{
+    for (int64_t n = 1; n < 4; n++) {
+        struct rig *g = rig_create(false);
+        fake_doris_set_memory(&g->doris, 0, n);
+        SCRIPT(g, FAKE_LOST_UNSEEN);
+        fake_doris_set_deaf(&g->doris, "d");
+        rig_create_job(g, "a", "d", 0, "1");
+        rig_until(g, rig_job(g, "a")->step.phase == PHASE_WAITING);
+        rig_crash(g);
+        fake_doris_set_deaf(&g->doris, NULL);
+        rig_until(g, is_in_doubt(g, "a") || rig_has_offset(g, "a", "1"));
+        assert_true(is_in_doubt(g, "a"));
+        rig_destroy(g);
+    }
 }
 
 static void test_the_count_survives_a_restart(void **state)
@@ -389,10 +472,13 @@ int main(void)
         cmocka_unit_test(test_lost_label_is_in_doubt),
         cmocka_unit_test(test_lost_commit_and_crash),
         cmocka_unit_test(test_rolled_back_is_tried_again),
+        cmocka_unit_test(test_a_proof_is_not_used_much_later),
+        cmocka_unit_test(test_a_load_that_waited_too_long_is_sent_yet),
         cmocka_unit_test(test_few_transactions_prove),
         cmocka_unit_test(test_many_transactions_do_not),
         cmocka_unit_test(test_what_the_fe_remembers_counts),
         cmocka_unit_test(test_no_window_no_judgement),
+        cmocka_unit_test(test_an_fe_that_keeps_next_to_nothing),
         cmocka_unit_test(test_the_count_survives_a_restart),
         cmocka_unit_test(test_an_fe_that_went_back),
         cmocka_unit_test(test_window_of_the_fe_by_time),

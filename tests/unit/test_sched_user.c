@@ -61,8 +61,9 @@ static void test_pause_holds_a_failed_job(void **state)
         const struct job *j = rig_job(g, "a");
         assert_int_equal(j->step.state, JOB_PAUSED);
         assert_int_equal(j->step.fail_code, FAIL_MANUAL_PAUSE);
-        assert_string_equal(j->rec.fail_msg,
-                            "Job is paused by the user; RESUME JOB goes on (before: refused)");
+        assert_string_equal(
+            j->rec.fail_msg,
+            "Job is paused by the user; RESUME JOB goes on (before: refused; task 1, range 1)");
         assert_false(wheel_timer_is_set(&j->timer));
         assert_has(rig_change(g, SCHED_PAUSE, "a"), "same status: it is PAUSED already");
         rig_crash(g);

@@ -166,11 +166,15 @@ static void test_unknown_of_an_fe_that_keeps_no_more(void **state)
 {
     struct step_job job = restarted_job(false, 0);
     job.fe_max_txns = 500;
-    job.n_remembered = 1499;
+    job.n_remembered = 1497;
     loads_again(&job, label(&job, LABEL_UNKNOWN, NOW + 59000));
     job = restarted_job(false, 0);
     job.fe_max_txns = 500;
-    job.n_remembered = 1500;
+    job.n_remembered = 1498;
+    assert_int_equal(label(&job, LABEL_UNKNOWN, NOW + 1000).reason, WHY_LABEL_FORGOTTEN);
+    job = restarted_job(false, 0);
+    job.fe_max_txns = 1; /* it keeps one to seven */
+    job.n_remembered = 1;
     assert_int_equal(label(&job, LABEL_UNKNOWN, NOW + 1000).reason, WHY_LABEL_FORGOTTEN);
     job = restarted_job(false, 0);
     job.n_remembered = 2000; /* the default's */
