@@ -481,7 +481,7 @@ def test_in_doubt(rig):
     lines = explain(made, "JOB j")
     check(lines, ("phase", "", "whether task 1 was loaded"), ("summary", "ERROR", "1 problem"),
           ("range in doubt", "", "in/a.csv"),
-          ("look at", "", "demo.t", "SHOW TRANSACTION FROM demo"), ("reason", "ERROR", "IN_DOUBT"))
+          ("look at", "", "`demo`.`t`", "SHOW TRANSACTION FROM `demo`"), ("reason", "ERROR", "IN_DOUBT"))
     evidence = made.execute('SELECT Id, Evidence FROM jobs("type"="insert") WHERE Evidence != \'\'')[0]
     assert evidence["Id"] + "_1" in evidence["Evidence"] and "in/a.csv" in evidence["Evidence"]
     with pytest.raises(pymysql.MySQLError, match="Task 1 of job j, label .*, is still open"):

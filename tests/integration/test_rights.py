@@ -160,7 +160,7 @@ def test_without_load_nothing_is_seen_or_done(made, user):
         code, state, text = refusal(made.sluice.port, b"\x03" + sql.encode(), user, PW)
         assert (code, state) == (1142, "42000"), (what, text)
         assert "LOAD command denied to user '%s'@'%%' for table 'demo.t'" % user in text, (what, text)
-        assert "GRANT LOAD_PRIV ON demo.t TO '%s'@'%%'" % user in text
+        assert "GRANT LOAD_PRIV ON `demo`.`t` TO '%s'@'%%'" % user in text
         assert made.bucket.server.secret_key not in text
     with contextlib.closing(made.sluice.connect(user, PW)) as c:
         assert run(c, JOBS) == [] and run(c, TASKS) == []
