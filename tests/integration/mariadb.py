@@ -27,7 +27,7 @@ class MariaDB(procs.Process):
             "--port=%d" % self.port, "--bind-address=127.0.0.1", "--socket=%s/s" % directory,
             "--skip-name-resolve", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M",
             "--max-allowed-packet=1G", "--max-connections=600", "--local-infile=1",
-            "--innodb-flush-log-at-trx-commit=0", "--connect-timeout=300", "--skip-log-bin",
+            "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin",
             "--general-log-file=%s" % self.general_log, *options])
 
     def start(self):
