@@ -7,6 +7,7 @@ from mariadb import MariaDB
 
 # Without TRANSACTIONS, MULTI_RESULTS and the like fewer tests pass than before MariaDB's own greeting.
 AT_LEAST = 200
+WAITS = ["--connect-timeout=10"]  # test_proxy_header waits for that
 
 
 def test_mysql_client_test(tmp_path):
@@ -20,8 +21,8 @@ def test_mysql_client_test(tmp_path):
         return made[-1]
 
     try:
-        direct = start(DorisFront, start(MariaDB))
-        sluice = start(procs.Sluice, start(DorisFront, start(MariaDB)))
+        direct = start(DorisFront, start(MariaDB, WAITS))
+        sluice = start(procs.Sluice, start(DorisFront, start(MariaDB, WAITS)))
         client_suite.compare(direct.port, sluice.port, tmp_path, AT_LEAST)
         for process in reversed(made):
             process.stop()

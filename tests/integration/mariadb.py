@@ -28,6 +28,7 @@ class MariaDB(procs.Process):
             "--skip-name-resolve", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M",
             "--max-allowed-packet=1G", "--max-connections=600", "--local-infile=1",
             "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin",
+            "--connect-timeout=300",  # it is sluice that shall end what does not log in
             "--general-log-file=%s" % self.general_log, *options])
 
     def start(self):
